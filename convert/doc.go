@@ -1,0 +1,2 @@
+// Package convert carries guest bytes between images, files and the store.
+package convert
