@@ -1,0 +1,223 @@
+package blockio
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"math/bits"
+	"sync"
+)
+
+// Arena is the pool of page-aligned buffers that bounds the memory of a
+// process. Buffers come in size classes, the powers of two from BlockSize up,
+// and are accounted by the size of their class.
+//
+// Get is fair: callers are served in the order in which they came, and nobody,
+// TryGet included, passes a caller that waits. A goroutine that calls Get must
+// hold no buffer of the arena, else a full arena may wait for itself; whoever
+// holds one uses TryGet and has a way to go on without.
+//
+// Memory that is handed out and memory kept for reuse are together at most the
+// limit.
+type Arena struct {
+	// Immutable.
+	limit    int64
+	idleMost int64 // cap of idle
+
+	mu       sync.Mutex
+	inUse    int64 // bytes handed out
+	idle     int64 // bytes in free
+	free     [maxClass][][]byte
+	waiters  list.List // of *waiter, the longest waiting first
+	reclaims map[*reclaimer]struct{}
+}
+
+// waiter is a Get that found no room. ready is closed once size is accounted
+// to it.
+type waiter struct {
+	size  int64
+	ready chan struct{}
+}
+
+// reclaimer is a holder of buffers that can do without them. It is called
+// without the arena's lock and drops, in time, about n bytes.
+type reclaimer struct{ drop func(n int64) }
+
+// maxClass bounds the size classes: the largest is BlockSize << (maxClass-1),
+// far more than a machine has.
+const maxClass = 40
+
+// NewArena makes an arena of limit bytes. It takes memory from the system only
+// when asked for buffers, and keeps at most half the limit for reuse.
+func NewArena(limit int64) *Arena {
+	limit = max(limit, BlockSize)
+	return &Arena{limit: limit, idleMost: limit / 2, reclaims: map[*reclaimer]struct{}{}}
+}
+
+// Limit is the bound in bytes.
+func (a *Arena) Limit() int64 { return a.limit }
+
+// InUse is how many bytes are handed out.
+func (a *Arena) InUse() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.inUse
+}
+
+// Get hands out a buffer of n bytes, with any contents, and waits until the
+// limit allows it. A size that the limit can never allow is an error at once.
+func (a *Arena) Get(ctx context.Context, n int) (*Buffer, error) {
+	class, size := sizeClass(n)
+	if size > a.limit {
+		return nil, fmt.Errorf("get buffer: %d bytes, the arena's limit is %d", n, a.limit)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("get buffer: %w", err)
+	}
+	a.mu.Lock()
+	if a.waiters.Len() == 0 && a.inUse+size <= a.limit {
+		return a.take(class, size, n)
+	}
+	w := &waiter{size: size, ready: make(chan struct{})}
+	place := a.waiters.PushBack(w)
+	short := a.inUse + size - a.limit
+	holders := make([]*reclaimer, 0, len(a.reclaims))
+	for r := range a.reclaims {
+		holders = append(holders, r)
+	}
+	a.mu.Unlock()
+	for _, r := range holders {
+		r.drop(max(short, size))
+	}
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		return nil, a.giveUp(ctx, place)
+	}
+	a.mu.Lock()
+	a.inUse -= size // take accounts it again, under the same lock
+	return a.take(class, size, n)
+}
+
+// giveUp takes a waiter out of the queue, or gives back what it was granted.
+func (a *Arena) giveUp(ctx context.Context, place *list.Element) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := place.Value.(*waiter)
+	select {
+	case <-w.ready:
+		a.inUse -= w.size
+	default:
+		a.waiters.Remove(place)
+	}
+	a.grant()
+	return fmt.Errorf("get buffer: %w", context.Cause(ctx))
+}
+
+// TryGet is Get that returns nil instead of waiting: when the limit does not
+// allow the buffer now, or others wait.
+func (a *Arena) TryGet(n int) *Buffer {
+	class, size := sizeClass(n)
+	a.mu.Lock()
+	if a.waiters.Len() > 0 || a.inUse+size > a.limit {
+		a.mu.Unlock()
+		return nil
+	}
+	b, err := a.take(class, size, n)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// take hands out a buffer; the caller holds mu, which take releases, and has
+// seen that the limit allows it.
+func (a *Arena) take(class int, size int64, n int) (*Buffer, error) {
+	a.inUse += size
+	if k := len(a.free[class]); k > 0 {
+		mem := a.free[class][k-1]
+		a.free[class] = a.free[class][:k-1]
+		a.idle -= size
+		a.mu.Unlock()
+		return &Buffer{arena: a, mem: mem, n: n}, nil
+	}
+	surplus := a.shrinkIdle(a.limit - a.inUse)
+	a.mu.Unlock()
+	unmapAll(surplus)
+	mem, err := mapMemory(int(size))
+	if err != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.inUse -= size
+		a.grant()
+		return nil, fmt.Errorf("get buffer: map %d bytes: %w", size, err)
+	}
+	return &Buffer{arena: a, mem: mem, n: n}, nil
+}
+
+// put takes back the memory of a buffer.
+func (a *Arena) put(mem []byte) {
+	class, size := sizeClass(len(mem))
+	a.mu.Lock()
+	a.inUse -= size
+	a.free[class] = append(a.free[class], mem)
+	a.idle += size
+	a.grant()
+	surplus := a.shrinkIdle(min(a.idleMost, a.limit-a.inUse))
+	a.mu.Unlock()
+	unmapAll(surplus)
+}
+
+// grant accounts room to waiters, in order, as far as it goes. The caller
+// holds mu.
+func (a *Arena) grant() {
+	for e := a.waiters.Front(); e != nil; e = a.waiters.Front() {
+		w := e.Value.(*waiter)
+		if a.inUse+w.size > a.limit {
+			return
+		}
+		a.inUse += w.size
+		a.waiters.Remove(e)
+		close(w.ready)
+	}
+}
+
+// shrinkIdle cuts the idle memory down to most bytes and returns what is to be
+// unmapped, the largest classes first. The caller holds mu.
+func (a *Arena) shrinkIdle(most int64) [][]byte {
+	var out [][]byte
+	for class := maxClass - 1; class >= 0 && a.idle > most; class-- {
+		for k := len(a.free[class]); k > 0 && a.idle > most; k-- {
+			mem := a.free[class][k-1]
+			a.free[class] = a.free[class][:k-1]
+			a.idle -= int64(len(mem))
+			out = append(out, mem)
+		}
+	}
+	return out
+}
+
+// sizeClass is the class of n bytes and the size of its buffers.
+func sizeClass(n int) (class int, size int64) {
+	if n < 0 || n > BlockSize<<(maxClass-1) {
+		panic(fmt.Sprintf("blockio: buffer of %d bytes", n))
+	}
+	class = bits.Len(uint(max(n, 1)-1) / BlockSize)
+	return class, BlockSize << class
+}
+
+// addReclaimer registers a holder of buffers that it can drop when others
+// wait. The caller ends it with removeReclaimer.
+func (a *Arena) addReclaimer(drop func(n int64)) *reclaimer {
+	r := &reclaimer{drop: drop}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reclaims[r] = struct{}{}
+	return r
+}
+
+func (a *Arena) removeReclaimer(r *reclaimer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.reclaims, r)
+}

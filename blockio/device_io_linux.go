@@ -1,0 +1,245 @@
+package blockio
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// minDirect is the least length that is worth a direct transfer in
+	// DirectAuto: below it the page cache, with its read-ahead, is better.
+	minDirect = 64 << 10
+	// residencyPiece is the piece of a read for which the page cache is asked
+	// once.
+	residencyPiece = 1 << 20
+	// writeBehindFrom is the length from which a buffered write starts its
+	// write-back at once; smaller ones are left to the kernel.
+	writeBehindFrom = 64 << 10
+)
+
+// middle finds the part of p, to be moved at off, that direct I/O can take:
+// p[head:head+n], with offsets at multiples of unit. n is 0 without any.
+func (d *Device) middle(p []byte, off int64, unit int) (head, n int) {
+	u := int64(unit)
+	start := (off + u - 1) / u * u
+	end := (off + int64(len(p))) / u * u
+	if start >= end {
+		return 0, 0
+	}
+	head = int(start - off)
+	if addressOf(p[head:])%uintptr(d.align.Memory) != 0 {
+		return 0, 0
+	}
+	return head, int(end - start)
+}
+
+// read reads p from off, as io.ReaderAt says; errors are bare.
+func (d *Device) read(p []byte, off int64) (int, error) {
+	if !d.Direct() || d.mode == DirectAuto && len(p) < minDirect {
+		return d.readCached(p, off)
+	}
+	head, n := d.middle(p, off, d.align.Offset)
+	if n == 0 || d.mode == DirectAuto && n < minDirect {
+		return d.readCached(p, off)
+	}
+	done, err := d.readCached(p[:head], off)
+	for err == nil && done < head+n {
+		piece := p[done : head+n]
+		at := off + int64(done)
+		cached := false
+		if d.mode == DirectAuto {
+			var run int
+			run, cached = d.residentRun(at, len(piece))
+			piece = piece[:run]
+		}
+		var m int
+		if cached {
+			m, err = d.readCached(piece, at)
+		} else {
+			m, err = d.readDirect(piece, at)
+		}
+		done += m
+	}
+	if err != nil {
+		return done, err
+	}
+	m, err := d.readCached(p[done:], off+int64(done))
+	return done + m, err
+}
+
+// readCached reads all of p through the page cache.
+func (d *Device) readCached(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		d.slots <- struct{}{}
+		n, err := pread(d.buffered, p[done:], off+int64(done))
+		<-d.slots
+		done += n
+		if err != nil {
+			return done, err
+		}
+		if n == 0 {
+			return done, io.EOF
+		}
+	}
+	return done, nil
+}
+
+// readDirect reads all of p, which is aligned, past the page cache. What
+// direct I/O leaves, at the end of a file or where the kernel refuses after
+// all, is read through the cache.
+func (d *Device) readDirect(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) && done%d.align.Offset == 0 && d.Direct() {
+		d.slots <- struct{}{}
+		n, err := pread(d.direct, p[done:], off+int64(done))
+		<-d.slots
+		done += n
+		if errors.Is(err, unix.EINVAL) && d.mode == DirectAuto {
+			d.noDirect.Store(true)
+			break
+		}
+		if err != nil {
+			return done, err
+		}
+		if n == 0 {
+			break
+		}
+	}
+	n, err := d.readCached(p[done:], off+int64(done))
+	return done + n, err
+}
+
+// residentRun says how long the run of pieces from off is that are alike, and
+// whether the page cache has them. A piece counts as cached when next to no
+// pages are missing, since each gap costs a small read of its own; and when
+// pages are dirty, since a direct read would have to wait for their write-back.
+func (d *Device) residentRun(off int64, n int) (run int, cached bool) {
+	for run < n {
+		piece := min(n-run, residencyPiece)
+		in := resident(d.buffered, off+int64(run), int64(piece))
+		if run > 0 && in != cached {
+			break
+		}
+		cached = in
+		run += piece
+	}
+	return run, cached
+}
+
+// resident says whether the page cache has the range. Kernels before 6.5
+// cannot tell; then it is taken as cold.
+func resident(fd int, off, n int64) bool {
+	if noCachestat.Load() {
+		return false
+	}
+	var st unix.Cachestat_t
+	err := unix.Cachestat(uint(fd), &unix.CachestatRange{Off: uint64(off), Len: uint64(n)}, &st, 0)
+	if err != nil {
+		if err != unix.EINTR {
+			noCachestat.Store(true)
+		}
+		return false
+	}
+	pages := uint64((off+n+BlockSize-1)/BlockSize - off/BlockSize)
+	return st.Cache+pages/64 >= pages || st.Dirty+st.Writeback > 0
+}
+
+// noCachestat remembers for the process that the kernel has no cachestat.
+var noCachestat atomic.Bool
+
+// write writes all of p at off; errors are bare.
+func (d *Device) write(p []byte, off int64) (int, error) {
+	if !d.Direct() || d.mode != DirectOn {
+		n, err := d.writeCached(p, off)
+		if err == nil && d.mode == DirectAuto && n >= writeBehindFrom {
+			err = d.writeBehind(off, int64(n))
+		}
+		return n, err
+	}
+	// Whole pages only: two callers may share the page at an edge, and a page
+	// must never be written both ways at once.
+	head, n := d.middle(p, off, max(d.align.Offset, BlockSize))
+	done, err := d.writeEdge(p[:head], off)
+	if err != nil {
+		return done, err
+	}
+	m, err := d.writeDirect(p[head:head+n], off+int64(head))
+	done += m
+	if err != nil {
+		return done, err
+	}
+	m, err = d.writeEdge(p[done:], off+int64(done))
+	return done + m, err
+}
+
+// writeBehind starts the write-back of what was just written through the page
+// cache, so that a later Sync finds little left to do.
+func (d *Device) writeBehind(off, n int64) error {
+	err := retry(func() error {
+		return unix.SyncFileRange(d.buffered, off, n, unix.SYNC_FILE_RANGE_WRITE)
+	})
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, unix.ESPIPE) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return err
+}
+
+// writeEdge writes through the page cache what direct writes leave.
+func (d *Device) writeEdge(p []byte, off int64) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	d.edges.Lock()
+	defer d.edges.Unlock()
+	return d.writeCached(p, off)
+}
+
+func (d *Device) writeCached(p []byte, off int64) (int, error) {
+	return d.writeTo(d.buffered, p, off)
+}
+
+// writeDirect writes all of p, which is aligned, past the page cache.
+func (d *Device) writeDirect(p []byte, off int64) (int, error) {
+	d.edges.RLock()
+	n, err := d.writeTo(d.direct, p, off)
+	d.edges.RUnlock()
+	if err == nil && n < len(p) {
+		m, err := d.writeEdge(p[n:], off+int64(n))
+		return n + m, err
+	}
+	return n, err
+}
+
+// writeTo writes p; to the direct descriptor it stops, without an error, where
+// a short write has left the grid.
+func (d *Device) writeTo(fd int, p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) && (fd == d.buffered || done%d.align.Offset == 0) {
+		d.slots <- struct{}{}
+		n, err := pwrite(fd, p[done:], off+int64(done))
+		<-d.slots
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (d *Device) truncate(size int64) error {
+	if d.block {
+		if size > d.Size() {
+			return errTooSmall
+		}
+		return nil
+	}
+	if err := retry(func() error { return unix.Ftruncate(d.buffered, size) }); err != nil {
+		return err
+	}
+	d.size.Store(size)
+	return nil
+}

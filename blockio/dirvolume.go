@@ -1,0 +1,226 @@
+package blockio
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"path"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// DirVolume is a Volume in a directory: a sub-directory for each kind, a file
+// for each object, and unfinished objects under temporary names beside them.
+//
+// What makes a commit durable, in this order: the file's own sync, the sync of
+// the root when the kind's directory may be new, the rename to the final name,
+// the sync of the kind's directory. When a directory cannot be synced nobody
+// knows which names are durable: the volume then refuses all changes, with
+// ErrPoisoned, until it is opened anew.
+//
+// One process may have a directory open at a time; see LockDir.
+type DirVolume struct {
+	fsys FileSystem
+
+	serial atomic.Uint64 // of temporary names
+	poison atomic.Pointer[error]
+
+	mu    sync.Mutex
+	kinds map[string]struct{} // kinds whose directory is durable
+}
+
+// DirVolumeOptions are options of a DirVolume; the zero value works.
+type DirVolumeOptions struct {
+	// Direct says how objects are read and written.
+	Direct DirectMode
+}
+
+// NewDirVolume opens the volume in a directory, which exists. It removes what
+// writers left unfinished.
+func NewDirVolume(dir string, opts DirVolumeOptions) (*DirVolume, error) {
+	return NewVolumeOn(dir, osFileSystem{root: dir, direct: opts.Direct})
+}
+
+// NewVolumeOn is NewDirVolume on any file system; label names it in errors.
+//
+// A process that was killed may have left names that are visible and not yet
+// durable. Since others will build on what they see, all is made durable first.
+func NewVolumeOn(label string, fsys FileSystem) (*DirVolume, error) {
+	v := &DirVolume{fsys: fsys, kinds: map[string]struct{}{}}
+	if err := v.recover(); err != nil {
+		return nil, fmt.Errorf("open volume %s: %w", label, err)
+	}
+	return v, nil
+}
+
+func (v *DirVolume) recover() error {
+	if err := v.fsys.MakeDir(tmpKind); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	leftovers, err := v.fsys.ListDir(tmpKind)
+	if err != nil {
+		return err
+	}
+	for _, e := range leftovers {
+		if err := v.fsys.RemoveFile(path.Join(tmpKind, e.Name)); err != nil {
+			return err
+		}
+	}
+	dirs, err := v.fsys.ListDir(".")
+	if err != nil {
+		return err
+	}
+	for _, e := range dirs {
+		if !e.IsDir || !validKind(e.Name) {
+			continue
+		}
+		if err := v.fsys.SyncDir(e.Name); err != nil {
+			return err
+		}
+		v.kinds[e.Name] = struct{}{}
+	}
+	return v.fsys.SyncDir(".")
+}
+
+// Create implements Volume.
+func (v *DirVolume) Create(ctx context.Context, name string) (Writer, error) {
+	w, err := v.create(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", name, err)
+	}
+	return w, nil
+}
+
+func (v *DirVolume) create(ctx context.Context, name string) (*dirWriter, error) {
+	kind, err := v.beginChange(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	switch o, err := v.fsys.OpenFile(name); {
+	case err == nil:
+		return nil, errors.Join(ErrExists, o.Close())
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	tmp := path.Join(tmpKind, fmt.Sprintf("w%d", v.serial.Add(1)))
+	file, err := v.fsys.CreateFile(tmp)
+	if err != nil {
+		return nil, err
+	}
+	return &dirWriter{volume: v, kind: kind, name: name, tmp: tmp, file: file}, nil
+}
+
+// Open implements Volume.
+func (v *DirVolume) Open(ctx context.Context, name string) (Object, error) {
+	_, err := checkName(name)
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	var o Object
+	if err == nil {
+		o, err = v.fsys.OpenFile(name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	return o, nil
+}
+
+// Remove implements Volume.
+func (v *DirVolume) Remove(ctx context.Context, name string) error {
+	kind, err := v.beginChange(ctx, name)
+	if err == nil {
+		err = v.fsys.RemoveFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = ErrNotFound
+		}
+	}
+	if err == nil {
+		err = v.syncDir(kind)
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
+}
+
+// List implements Volume.
+func (v *DirVolume) List(ctx context.Context, kind string) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		err := checkKindName(kind)
+		var found []DirEntry
+		if err == nil {
+			found, err = v.fsys.ListDir(kind)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if err != nil {
+			yield(Entry{}, fmt.Errorf("list %s: %w", kind, err))
+			return
+		}
+		slices.SortFunc(found, func(a, b DirEntry) int { return cmp.Compare(a.Name, b.Name) })
+		for _, e := range found {
+			if err := ctx.Err(); err != nil {
+				yield(Entry{}, fmt.Errorf("list %s: %w", kind, context.Cause(ctx)))
+				return
+			}
+			if e.IsDir || !validPart(e.Name) {
+				continue
+			}
+			if !yield(Entry{Name: kind + "/" + e.Name, Size: e.Size}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// beginChange checks that the object's name may be changed, and gives its kind.
+func (v *DirVolume) beginChange(ctx context.Context, name string) (kind string, err error) {
+	kind, err = checkName(name)
+	if err != nil {
+		return "", err
+	}
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	if cause := v.poison.Load(); cause != nil {
+		return "", fmt.Errorf("%w: %w", ErrPoisoned, *cause)
+	}
+	return kind, nil
+}
+
+// syncDir syncs a directory or poisons the volume.
+func (v *DirVolume) syncDir(dir string) error {
+	err := v.fsys.SyncDir(dir)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("sync directory %s: %w", dir, err)
+	v.poison.CompareAndSwap(nil, &err)
+	return err
+}
+
+// ensureKind makes the directory of a kind and makes that durable.
+func (v *DirVolume) ensureKind(kind string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, ok := v.kinds[kind]; ok {
+		return nil
+	}
+	if err := v.fsys.MakeDir(kind); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make directory %s: %w", kind, err)
+	}
+	if err := v.syncDir("."); err != nil {
+		return err
+	}
+	v.kinds[kind] = struct{}{}
+	return nil
+}

@@ -1,0 +1,18 @@
+package blockio_test
+
+import (
+	"testing"
+
+	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/blockiotest"
+)
+
+func TestDirVolume(t *testing.T) {
+	blockiotest.TestVolume(t, func(t *testing.T) blockio.Volume {
+		v, err := blockio.NewDirVolume(t.TempDir(), blockio.DirVolumeOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	})
+}

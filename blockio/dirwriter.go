@@ -1,0 +1,153 @@
+package blockio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+)
+
+// dirWriter writes one object of a DirVolume.
+type dirWriter struct {
+	// Immutable.
+	volume          *DirVolume
+	kind, name, tmp string
+	file            File
+
+	written atomic.Int64 // bytes, each written once
+	tail    atomic.Int64 // end of the one write of uneven length, else 0
+	broken  atomic.Bool  // a write or the commit failed
+
+	mu     sync.Mutex
+	done   bool // committed or aborted
+	closed bool // the file
+}
+
+var (
+	errUnit     = errors.New("not at a multiple of the unit")
+	errTail     = errors.New("an uneven length that does not end the object")
+	errFinished = errors.New("the writer is finished")
+	errBroken   = errors.New("an earlier write failed")
+)
+
+// Unit implements Writer: the grid of BlockSize, since neither direct nor
+// buffered writes gained from more; callers choose the length of writes.
+func (w *dirWriter) Unit() int { return BlockSize }
+
+// WriteAt implements Writer.
+func (w *dirWriter) WriteAt(p []byte, off int64) (int, error) {
+	n, err := 0, w.accept(p, off)
+	if err == nil {
+		n, err = w.file.WriteAt(p, off)
+	}
+	if err != nil {
+		w.broken.Store(true)
+		return n, fmt.Errorf("write %s at %d: %w", w.name, off, err)
+	}
+	w.written.Add(int64(n))
+	return n, nil
+}
+
+// accept checks a write against the rules of Writer.
+func (w *dirWriter) accept(p []byte, off int64) error {
+	if off < 0 || off%BlockSize != 0 {
+		return errUnit
+	}
+	if len(p)%BlockSize != 0 && !w.tail.CompareAndSwap(0, off+int64(len(p))) {
+		return errTail
+	}
+	return nil
+}
+
+// Commit implements Writer.
+func (w *dirWriter) Commit(ctx context.Context, size int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done {
+		return fmt.Errorf("commit %s: %w", w.name, errFinished)
+	}
+	if err := w.commit(ctx, size); err != nil {
+		w.broken.Store(true)
+		err = fmt.Errorf("commit %s: %w", w.name, err)
+		if dropErr := w.drop(); dropErr != nil {
+			return errors.Join(err, dropErr)
+		}
+		return fmt.Errorf("%w (what was written is dropped)", err)
+	}
+	w.done = true
+	return nil
+}
+
+func (w *dirWriter) commit(ctx context.Context, size int64) error {
+	if err := w.complete(size); err != nil {
+		return err
+	}
+	if _, err := w.volume.beginChange(ctx, w.name); err != nil {
+		return err
+	}
+	if err := w.file.Truncate(size); err != nil {
+		return err
+	}
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	w.closed = true
+	if err := w.file.Close(); err != nil {
+		return err
+	}
+	if err := w.volume.ensureKind(w.kind); err != nil {
+		return err
+	}
+	if err := w.volume.fsys.Rename(w.tmp, w.name); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return ErrExists
+		}
+		return fmt.Errorf("rename: %w", err)
+	}
+	if err := w.volume.syncDir(w.kind); err != nil {
+		// Best effort: the volume is poisoned, and the caller is told.
+		_ = w.volume.fsys.Rename(w.name, w.tmp)
+		return err
+	}
+	return nil
+}
+
+// complete checks that the object of the given size was written whole.
+func (w *dirWriter) complete(size int64) error {
+	if w.broken.Load() {
+		return errBroken
+	}
+	if tail := w.tail.Load(); tail != 0 && tail != size {
+		return fmt.Errorf("size %d, last write to %d: %w", size, tail, errTail)
+	}
+	if n := w.written.Load(); n != size {
+		return fmt.Errorf("%d bytes of %d written", n, size)
+	}
+	return nil
+}
+
+// Abort implements Writer.
+func (w *dirWriter) Abort() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done {
+		return nil
+	}
+	if err := w.drop(); err != nil {
+		return fmt.Errorf("abort %s: %w", w.name, err)
+	}
+	return nil
+}
+
+// drop removes the temporary file. The caller holds mu.
+func (w *dirWriter) drop() error {
+	w.done = true
+	var err error
+	if !w.closed {
+		w.closed = true
+		err = w.file.Close()
+	}
+	return errors.Join(err, w.volume.fsys.RemoveFile(w.tmp))
+}

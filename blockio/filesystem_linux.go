@@ -1,0 +1,81 @@
+package blockio
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// osFileSystem is the FileSystem of a real directory; files are Devices.
+type osFileSystem struct {
+	root   string
+	direct DirectMode
+}
+
+func (o osFileSystem) path(name string) string { return filepath.Join(o.root, name) }
+
+func (o osFileSystem) CreateFile(name string) (File, error) {
+	return OpenDevice(o.path(name), DeviceOptions{
+		Direct: o.direct, Write: true, Create: true, Exclusive: true, NoFollow: true, Perm: 0o600,
+	})
+}
+
+func (o osFileSystem) OpenFile(name string) (Object, error) {
+	return OpenDevice(o.path(name), DeviceOptions{Direct: o.direct, NoFollow: true})
+}
+
+func (o osFileSystem) Rename(from, to string) error {
+	old, new := o.path(from), o.path(to)
+	err := retry(func() error {
+		return unix.Renameat2(unix.AT_FDCWD, old, unix.AT_FDCWD, new, unix.RENAME_NOREPLACE)
+	})
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		// A file system that cannot keep from replacing: a link never
+		// replaces either, and the old name is only a leftover.
+		if err = os.Link(old, new); err == nil {
+			err = os.Remove(old)
+		}
+	}
+	return err
+}
+
+func (o osFileSystem) RemoveFile(name string) error { return os.Remove(o.path(name)) }
+
+func (o osFileSystem) MakeDir(name string) error { return os.Mkdir(o.path(name), 0o700) }
+
+func (o osFileSystem) ListDir(name string) ([]DirEntry, error) {
+	found, err := os.ReadDir(o.path(name))
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]DirEntry, 0, len(found))
+	for _, f := range found {
+		e := DirEntry{Name: f.Name(), IsDir: f.IsDir()}
+		if f.Type().IsRegular() {
+			info, err := f.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // removed meanwhile
+			}
+			if err != nil {
+				return nil, err
+			}
+			e.Size = info.Size()
+		} else if !e.IsDir {
+			continue // no file of ours
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+func (o osFileSystem) SyncDir(name string) error {
+	dir, err := os.Open(o.path(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
