@@ -51,8 +51,10 @@ func (v *MemVolume) CrashClone(c Crash) *MemVolume {
 func (v *MemVolume) CrashClones() iter.Seq2[Crash, *MemVolume] {
 	return func(yield func(Crash, *MemVolume) bool) {
 		crashes := []Crash{
-			{Data: Lost, Names: Lost}, {Data: Kept, Names: Kept},
-			{Data: Lost, Names: Kept}, {Data: Kept, Names: Lost},
+			{Data: Lost, Names: Lost},
+			{Data: Kept, Names: Kept},
+			{Data: Lost, Names: Kept},
+			{Data: Kept, Names: Lost},
 		}
 		for seed := range uint64(4) {
 			crashes = append(crashes, Crash{Data: Torn, Names: Torn, Seed: seed})
