@@ -96,14 +96,32 @@ func (v *DirVolume) Create(ctx context.Context, name string) (Writer, error) {
 }
 
 func (v *DirVolume) create(ctx context.Context, name string) (*dirWriter, error) {
-	kind, err := v.beginChange(ctx, name)
-	if err != nil {
+	if _, err := v.beginChange(ctx, name); err != nil {
 		return nil, err
 	}
 	switch o, err := v.fsys.OpenFile(name); {
 	case err == nil:
 		return nil, errors.Join(ErrExists, o.Close())
 	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	return v.begin(ctx, name)
+}
+
+// Replace implements Replacer.
+func (v *DirVolume) Replace(ctx context.Context, name string) (Writer, error) {
+	w, err := v.begin(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("replace %s: %w", name, err)
+	}
+	w.replace = true
+	return w, nil
+}
+
+// begin starts an object without looking whether its name is free.
+func (v *DirVolume) begin(ctx context.Context, name string) (*dirWriter, error) {
+	kind, err := v.beginChange(ctx, name)
+	if err != nil {
 		return nil, err
 	}
 	tmp := path.Join(tmpKind, fmt.Sprintf("w%d", v.serial.Add(1)))
@@ -180,6 +198,25 @@ func (v *DirVolume) List(ctx context.Context, kind string) iter.Seq2[Entry, erro
 			}
 		}
 	}
+}
+
+// Kinds implements KindLister.
+func (v *DirVolume) Kinds(ctx context.Context) ([]string, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("list kinds: %w", context.Cause(ctx))
+	}
+	found, err := v.fsys.ListDir(".")
+	if err != nil {
+		return nil, fmt.Errorf("list kinds: %w", err)
+	}
+	var kinds []string
+	for _, e := range found {
+		if e.IsDir && validKind(e.Name) {
+			kinds = append(kinds, e.Name)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds, nil
 }
 
 // beginChange checks that the object's name may be changed, and gives its kind.

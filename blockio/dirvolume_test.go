@@ -16,3 +16,13 @@ func TestDirVolume(t *testing.T) {
 		return v
 	})
 }
+
+func TestDirVolumeReplaces(t *testing.T) {
+	blockiotest.TestReplacer(t, func(t *testing.T) blockiotest.ReplacingVolume {
+		v, err := blockio.NewDirVolume(t.TempDir(), blockio.DirVolumeOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	})
+}

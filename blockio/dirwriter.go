@@ -15,6 +15,7 @@ type dirWriter struct {
 	volume          *DirVolume
 	kind, name, tmp string
 	file            File
+	replace         bool // a committed object of the name
 
 	written atomic.Int64 // bytes, each written once
 	tail    atomic.Int64 // end of the one write of uneven length, else 0
@@ -100,15 +101,21 @@ func (w *dirWriter) commit(ctx context.Context, size int64) error {
 	if err := w.volume.ensureKind(w.kind); err != nil {
 		return err
 	}
-	if err := w.volume.fsys.Rename(w.tmp, w.name); err != nil {
+	rename := w.volume.fsys.Rename
+	if w.replace {
+		rename = w.volume.fsys.Replace
+	}
+	if err := rename(w.tmp, w.name); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return ErrExists
 		}
 		return fmt.Errorf("rename: %w", err)
 	}
 	if err := w.volume.syncDir(w.kind); err != nil {
-		// Best effort: the volume is poisoned, and the caller is told.
-		_ = w.volume.fsys.Rename(w.name, w.tmp)
+		if !w.replace {
+			// Best effort: the volume is poisoned, and the caller is told.
+			_ = w.volume.fsys.Rename(w.name, w.tmp)
+		}
 		return err
 	}
 	return nil

@@ -23,6 +23,8 @@ type Files interface {
 	// Rename moves a file in one step; fs.ErrExist when the new name is taken.
 	// It is durable after SyncDir of the new name's directory.
 	Rename(from, to string) error
+	// Replace is Rename that takes the place of a file of the new name.
+	Replace(from, to string) error
 	// RemoveFile unlinks a file. It is durable after SyncDir.
 	RemoveFile(name string) error
 }

@@ -42,6 +42,11 @@ func (o osFileSystem) Rename(from, to string) error {
 	return err
 }
 
+func (o osFileSystem) Replace(from, to string) error {
+	old, new := o.path(from), o.path(to)
+	return retry(func() error { return unix.Rename(old, new) })
+}
+
 func (o osFileSystem) RemoveFile(name string) error { return os.Remove(o.path(name)) }
 
 func (o osFileSystem) MakeDir(name string) error { return os.Mkdir(o.path(name), 0o700) }

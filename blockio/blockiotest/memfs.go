@@ -118,7 +118,11 @@ func (m *memFS) OpenFile(name string) (blockio.Object, error) {
 	return &memFile{fs: m, inode: node, name: name}, nil
 }
 
-func (m *memFS) Rename(from, to string) error {
+func (m *memFS) Rename(from, to string) error { return m.rename(from, to, false) }
+
+func (m *memFS) Replace(from, to string) error { return m.rename(from, to, true) }
+
+func (m *memFS) rename(from, to string, replace bool) error {
 	op, fault := m.begin(OpRename, to)
 	defer m.mu.Unlock()
 	if err := fault.failure(op); err != nil {
@@ -129,7 +133,7 @@ func (m *memFS) Rename(from, to string) error {
 		return err
 	}
 	dst, base, _, err := m.file(to)
-	if err == nil {
+	if err == nil && !replace {
 		return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrExist}
 	}
 	if dst == nil {

@@ -1,0 +1,47 @@
+package blockio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Replacer is a Volume that can put an object in the place of a committed one.
+type Replacer interface {
+	// Replace starts an object as Create does, but its Commit takes the place
+	// of a committed object of the name, if there is one, in one step: after a
+	// crash the one or the other is there. What is open stays as it was.
+	Replace(ctx context.Context, name string) (Writer, error)
+}
+
+// KindLister is a Volume that knows which kinds of objects it holds.
+type KindLister interface {
+	// Kinds are the kinds of all committed objects, in their order, and
+	// perhaps kinds that no longer have any.
+	Kinds(ctx context.Context) ([]string, error)
+}
+
+// Reconstructor is an Object that is stored redundantly. Its ReadAt trusts what
+// it reads; whoever finds that the bytes are not what they should be asks for
+// them once more with ReconstructAt, which trusts nothing.
+type Reconstructor interface {
+	// ReconstructAt is ReadAt that checks all that it reads against stored
+	// checksums, and rebuilds what is damaged from the redundancy.
+	ReconstructAt(p []byte, off int64) (int, error)
+}
+
+// ReconstructAt is o.ReconstructAt, or errors.ErrUnsupported of an object that
+// has no redundancy.
+func ReconstructAt(o Object, p []byte, off int64) (int, error) {
+	if r, ok := o.(Reconstructor); ok {
+		return r.ReconstructAt(p, off)
+	}
+	return 0, fmt.Errorf("reconstruct: %w", errors.ErrUnsupported)
+}
+
+// CheckName checks the name of an object and returns its kind; ErrName of a
+// name that no volume takes.
+func CheckName(name string) (kind string, err error) { return checkName(name) }
+
+// CheckKind checks the name of a kind.
+func CheckKind(kind string) error { return checkKindName(kind) }
