@@ -1,0 +1,177 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blockmill/blockmill/convert/badimage"
+)
+
+// checkWorkers is how many L2 tables are read at once.
+const checkWorkers = 8
+
+// maxPasses bounds the work for files whose used clusters lie too far apart
+// for the memory of a pass. At one pass for half a page budget, 64 are enough
+// for every dense file that a refcount table can describe.
+const maxPasses = 64
+
+// Check walks every table of the active layer, and all that the header leads
+// to. It refuses entries that are malformed or lead outside the file,
+// clusters that serve two purposes, and, unless the image is marked dirty,
+// refcounts that say that a used cluster is free.
+//
+// It may run beside ReadAt. Memory is bounded; compressed data is not decoded.
+func (im *Image) Check(ctx context.Context) error {
+	c := &checker{im: im}
+	passes := 0
+	for lo := int64(0); lo < im.geo.hostClusters(); lo = c.claims.hi {
+		if passes++; passes > maxPasses {
+			return unsupported("host clusters", badimage.NoOffset, "scattered over a sparse file", "clusters near one another")
+		}
+		c.first = lo == 0
+		c.claims.reset(lo, im.geo.hostClusters())
+		if err := c.pass(ctx); err != nil {
+			return err
+		}
+	}
+	if float64(c.clusters) > float64(c.clusters-c.shared)*im.opts.MaxAmplification {
+		return corrupt("L2 tables", badimage.NoOffset, fmt.Sprintf("%d of %d clusters share their data", c.shared, c.clusters),
+			fmt.Sprintf("an amplification of at most %g", im.opts.MaxAmplification))
+	}
+	return nil
+}
+
+// checker is one Check under way.
+type checker struct {
+	im    *Image
+	first bool // the first pass: count what counts once
+
+	mu     sync.Mutex // guards all below while workers run
+	claims claims
+	// clusters counts guest clusters that have data; shared counts those of
+	// them whose data another has too.
+	clusters, shared int64
+}
+
+// pass claims the clusters in one range of the file, metadata first.
+func (c *checker) pass(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		c.claimFixed, c.checkSnapshots, c.checkBitmaps, c.checkRefcountTable,
+		c.claimL2Tables, c.checkL2Tables, c.checkStreams, c.checkRefcounts,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimFixed claims what the header itself places.
+func (c *checker) claimFixed(context.Context) error {
+	g, h := c.im.geo, c.im.hdr
+	if err := c.claimMeta("header", 0, 0, 1); err != nil {
+		return err
+	}
+	if err := c.claimMeta("l1_table_offset", 40, g.l1Offset, g.l1Entries*8); err != nil {
+		return err
+	}
+	return c.claimMeta("refcount_table_offset", 48, int64(h.refcountTableOffset), int64(h.refcountTableClusters)<<g.clusterBits)
+}
+
+// claimMeta claims the clusters of a table. field and fieldOffset are what
+// placed it.
+func (c *checker) claimMeta(field string, fieldOffset, off, length int64) error {
+	if length == 0 {
+		return nil
+	}
+	g := c.im.geo
+	first := off >> g.clusterBits
+	if at, ok := c.claims.addMeta(first, (off+length-1)>>g.clusterBits-first+1); !ok {
+		return corrupt(field, fieldOffset, fmt.Sprintf("host cluster at %d", at<<g.clusterBits), "a cluster that no other table has")
+	}
+	return nil
+}
+
+// eachWord calls fn with the non-zero words of a table.
+func (c *checker) eachWord(ctx context.Context, table, entries int64, fn func(i int64, word uint64) error) error {
+	var page [tablePage]byte
+	for first := int64(0); first < entries; first += tablePage / 8 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(tablePage/8, entries-first)
+		if err := c.im.readTable(page[:n*8], table+first*8); err != nil {
+			return err
+		}
+		for i := range n {
+			word := binary.BigEndian.Uint64(page[i*8:])
+			if word == 0 {
+				continue
+			}
+			if err := fn(first+i, word); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// eachL2 calls fn with the L2 tables, those beyond the virtual size included.
+func (c *checker) eachL2(ctx context.Context, fn func(index, table int64, copied bool) error) error {
+	g := c.im.geo
+	err := c.eachWord(ctx, g.l1Offset, g.l1Entries, func(i int64, word uint64) error {
+		table, err := g.l2Table(l1Entry(word), i)
+		if err != nil {
+			return err
+		}
+		return fn(i, table, word&copiedBit != 0)
+	})
+	if err != nil && !badimage.Is(err) {
+		return fmt.Errorf("check L2 tables: %w", err)
+	}
+	return err
+}
+
+func (c *checker) claimL2Tables(ctx context.Context) error {
+	g := c.im.geo
+	return c.eachL2(ctx, func(index, table int64, copied bool) error {
+		if copied {
+			c.claims.setCopied(table >> g.clusterBits)
+		}
+		return c.claimMeta(fmt.Sprintf("L1 entry %d", index), g.l1Offset+index*8, table, g.clusterSize)
+	})
+}
+
+// checkL2Tables gives the tables to workers, and waits for them.
+func (c *checker) checkL2Tables(ctx context.Context) error {
+	type job struct{ index, table int64 }
+	jobs := make(chan job)
+	group, ctx := errgroup.WithContext(ctx)
+	for range checkWorkers {
+		group.Go(func() error {
+			w := newL2Checker(c)
+			for j := range jobs {
+				if err := w.check(ctx, j.index, j.table); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		defer close(jobs)
+		return c.eachL2(ctx, func(index, table int64, _ bool) error {
+			select {
+			case jobs <- job{index, table}:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	})
+	return group.Wait()
+}

@@ -1,0 +1,94 @@
+package qcow2
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/blockmill/blockmill/blockio"
+)
+
+// Image is an open image's active layer.
+type Image struct {
+	src  io.ReaderAt
+	geo  *geometry
+	hdr  header
+	ext  extensions
+	opts Options
+
+	decoder decoder
+	scratch scratchPool
+}
+
+// Open checks the header and the places of the tables, and reads no more than
+// that. size is the file's length in bytes. The image uses src until it is
+// dropped; there is nothing to close.
+func Open(src io.ReaderAt, size int64, opts Options) (*Image, error) {
+	opts = opts.withDefaults()
+	h, ext, err := readHeader(src, size, opts)
+	if err != nil {
+		return nil, err
+	}
+	im := &Image{src: src, geo: newGeometry(h, size), hdr: h, ext: ext, opts: opts}
+	im.decoder = newDecoder(h.compressionType)
+	im.scratch.init()
+	return im, nil
+}
+
+// Size is the virtual size in bytes.
+func (im *Image) Size() int64 { return im.geo.size }
+
+// Extents tells what the image holds in a range: unallocated clusters are
+// holes, zero clusters zeros. Neighbours of one state make one extent, over
+// all tables; plain data only as far as its place in the file goes on.
+func (im *Image) Extents(ctx context.Context, off, length int64) iter.Seq2[blockio.Extent, error] {
+	return func(yield func(blockio.Extent, error) bool) {
+		if off < 0 || length < 0 || length > im.geo.size-off {
+			yield(blockio.Extent{}, fmt.Errorf("extents %d+%d: outside the image of %d bytes", off, length, im.geo.size))
+			return
+		}
+		s := im.scratch.take()
+		defer im.scratch.give(s)
+		var last blockio.Extent
+		err := s.walker.walk(ctx, im, off, off+length, func(r run) error {
+			e := r.extent()
+			if last.Length != 0 && e.Compressed && last.Compressed {
+				last.Length += e.Length
+				return nil
+			}
+			if last.Length != 0 && !yield(last, nil) {
+				return errStopped
+			}
+			last = e
+			return nil
+		})
+		switch {
+		case err == errStopped:
+		case err != nil:
+			yield(blockio.Extent{}, err)
+		case last.Length != 0:
+			yield(last, nil)
+		}
+	}
+}
+
+func (r run) extent() blockio.Extent {
+	e := blockio.Extent{Offset: r.off, Length: r.length, Host: blockio.NoHost}
+	switch r.kind {
+	case unallocated:
+		e.State = blockio.Hole
+	case zero:
+		e.State = blockio.Zero
+	case plain:
+		e.State, e.Host = blockio.Data, r.host
+	case compressed:
+		e.State, e.Compressed = blockio.Data, true
+	}
+	return e
+}
+
+// readTable reads a piece of a table.
+func (im *Image) readTable(p []byte, off int64) error {
+	return readFull(im.src, p, off)
+}

@@ -1,0 +1,35 @@
+package qcow2
+
+// Options are a reader's limits. The zero value means the defaults.
+type Options struct {
+	// MaxSize is the most that an image's virtual size may be, in bytes;
+	// 64 TiB without it.
+	MaxSize int64
+	// MaxRatio is how many times its own size a file may describe in data;
+	// 65536 without it. Compressed clusters of one repeated byte come to
+	// some 20000.
+	MaxRatio int64
+	// MaxAmplification is how many times over the guest may see the same
+	// bytes of the file, on average over all that it sees. No sound image
+	// has more than 1, which it is without a value.
+	MaxAmplification float64
+}
+
+const (
+	defaultMaxSize          = 64 << 40
+	defaultMaxRatio         = 64 << 10
+	defaultMaxAmplification = 1
+)
+
+func (o Options) withDefaults() Options {
+	if o.MaxSize == 0 {
+		o.MaxSize = defaultMaxSize
+	}
+	if o.MaxRatio == 0 {
+		o.MaxRatio = defaultMaxRatio
+	}
+	if o.MaxAmplification == 0 {
+		o.MaxAmplification = defaultMaxAmplification
+	}
+	return o
+}
