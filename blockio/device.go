@@ -87,9 +87,10 @@ type Device struct {
 	slots    chan struct{} // one for each read or write in the kernel
 	flush    func(fd int) error
 
-	size     atomic.Int64
-	noDirect atomic.Bool // the kernel refused a direct read or write after all
-	poison   atomic.Pointer[error]
+	size        atomic.Int64
+	noDirect    atomic.Bool // the kernel refused a direct read or write after all
+	noCachestat atomic.Bool // the kernel cannot tell what the page cache has
+	poison      atomic.Pointer[error]
 
 	// open is held shared by every call and alone by Close, which sets closed.
 	open   sync.RWMutex
@@ -154,7 +155,9 @@ func (d *Device) WriteAt(p []byte, off int64) (int, error) {
 		return 0, d.fail("write", off, errNegative)
 	}
 	n, err := d.write(p, off)
-	d.grow(off + int64(n))
+	if n > 0 {
+		d.grow(off + int64(n))
+	}
 	if err != nil {
 		return n, d.fail("write", off+int64(n), err)
 	}

@@ -3,7 +3,6 @@ package blockio
 import (
 	"errors"
 	"io"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,7 +119,7 @@ func (d *Device) readDirect(p []byte, off int64) (int, error) {
 func (d *Device) residentRun(off int64, n int) (run int, cached bool) {
 	for run < n {
 		piece := min(n-run, residencyPiece)
-		in := resident(d.buffered, off+int64(run), int64(piece))
+		in := d.resident(off+int64(run), int64(piece))
 		if run > 0 && in != cached {
 			break
 		}
@@ -132,24 +131,19 @@ func (d *Device) residentRun(off int64, n int) (run int, cached bool) {
 
 // resident says whether the page cache has the range. Kernels before 6.5
 // cannot tell; then it is taken as cold.
-func resident(fd int, off, n int64) bool {
-	if noCachestat.Load() {
+func (d *Device) resident(off, n int64) bool {
+	if d.noCachestat.Load() {
 		return false
 	}
 	var st unix.Cachestat_t
-	err := unix.Cachestat(uint(fd), &unix.CachestatRange{Off: uint64(off), Len: uint64(n)}, &st, 0)
+	err := unix.Cachestat(uint(d.buffered), &unix.CachestatRange{Off: uint64(off), Len: uint64(n)}, &st, 0)
 	if err != nil {
-		if err != unix.EINTR {
-			noCachestat.Store(true)
-		}
+		d.noCachestat.Store(true)
 		return false
 	}
 	pages := uint64((off+n+BlockSize-1)/BlockSize - off/BlockSize)
 	return st.Cache+pages/64 >= pages || st.Dirty+st.Writeback > 0
 }
-
-// noCachestat remembers for the process that the kernel has no cachestat.
-var noCachestat atomic.Bool
 
 // write writes all of p at off; errors are bare.
 func (d *Device) write(p []byte, off int64) (int, error) {
