@@ -156,5 +156,9 @@ func (w *dirWriter) drop() error {
 		w.closed = true
 		err = w.file.Close()
 	}
-	return errors.Join(err, w.volume.fsys.RemoveFile(w.tmp))
+	removeErr := w.volume.fsys.RemoveFile(w.tmp)
+	if errors.Is(removeErr, fs.ErrNotExist) {
+		removeErr = nil // renamed already, by a commit that failed after that
+	}
+	return errors.Join(err, removeErr)
 }
