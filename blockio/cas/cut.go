@@ -1,0 +1,160 @@
+package cas
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/blockmill/blockmill/blockio"
+	"github.com/cespare/xxhash/v2"
+)
+
+const (
+	// WindowSize is the guest range that one PutWindow carries. Chunks do not
+	// cross windows.
+	WindowSize = 4 << 20
+
+	// grid is the guest alignment of chunk boundaries, the block size of
+	// guest file systems.
+	grid = 4 << 10
+
+	// maxChunk bounds the chunks of every cut.
+	maxChunk = 1 << 20
+
+	// maxSpans is the most chunks that a window can be cut into.
+	maxSpans = WindowSize / grid
+)
+
+// CutKind says how a store cuts windows into chunks.
+type CutKind uint32
+
+const (
+	// CutContent cuts where the content says so, on the 4 KiB grid. It is
+	// the zero value.
+	CutContent CutKind = iota
+	// CutFixed cuts at multiples of Max.
+	CutFixed
+)
+
+// Cut is the rule by which a store cuts guest bytes into chunks. The zero value
+// means [CanonicalCut]. It is chosen when a store is made and never changes.
+type Cut struct {
+	Kind CutKind
+	// Min and Max bound the length of a chunk in bytes, multiples of 4 KiB.
+	// Zero blocks, the window's end and the image's end cut shorter.
+	Min, Max uint32
+	// Bits is how many bits of a block's hash must be zero for the block to
+	// end a chunk: on average every 2^Bits blocks.
+	Bits uint32
+	// Seed is the seed of the block hash.
+	Seed uint64
+}
+
+// CanonicalCut is the cut over which image digests are defined (FORMAT.md). A
+// store that uses it gets the digest for free.
+func CanonicalCut() Cut {
+	return Cut{Kind: CutContent, Min: 8 << 10, Max: 128 << 10, Bits: 3}
+}
+
+func (c Cut) withDefaults() Cut {
+	if c == (Cut{}) {
+		return CanonicalCut()
+	}
+	if c.Kind == CutFixed && c.Min == 0 {
+		c.Min = c.Max
+	}
+	return c
+}
+
+func (c Cut) validate() error {
+	switch {
+	case c.Kind > CutFixed:
+		return fmt.Errorf("cut kind %d is unknown", c.Kind)
+	case c.Max < grid || c.Max > maxChunk || c.Max%grid != 0:
+		return fmt.Errorf("largest chunk %d is no multiple of %d up to %d", c.Max, grid, maxChunk)
+	case c.Min < grid || c.Min > c.Max || c.Min%grid != 0:
+		return fmt.Errorf("smallest chunk %d is no multiple of %d up to %d", c.Min, grid, c.Max)
+	case c.Kind == CutFixed && (c.Min != c.Max || c.Bits != 0 || c.Seed != 0):
+		return errors.New("a fixed cut has one length, no bits and no seed")
+	case c.Bits > 16:
+		return fmt.Errorf("%d bits of the block hash are more than 16", c.Bits)
+	}
+	return nil
+}
+
+// span is a chunk's place in its window, in bytes.
+type span struct{ off, len uint32 }
+
+// appendSpans cuts a window into chunks and appends their spans. A zero block
+// belongs to no chunk. Window must not be longer than WindowSize; a last block
+// shorter than the grid is treated as a whole one.
+func (c Cut) appendSpans(dst []span, window []byte) []span {
+	var start, end uint32 // the chunk being gathered is [start, end)
+	for at := uint32(0); at < uint32(len(window)); at += grid {
+		block := window[at:min(at+grid, uint32(len(window)))]
+		zero := blockio.IsZero(block)
+		if !zero {
+			if start == end {
+				start = at
+			}
+			end = at + uint32(len(block))
+			if !c.ends(block, at, end-start) {
+				continue
+			}
+		}
+		if start != end {
+			dst = append(dst, span{start, end - start})
+		}
+		start, end = 0, 0
+	}
+	if start != end {
+		dst = append(dst, span{start, end - start})
+	}
+	return dst
+}
+
+// ends says whether a chunk ends with this block, which lies at offset at and
+// makes it length bytes long.
+func (c Cut) ends(block []byte, at, length uint32) bool {
+	switch {
+	case c.Kind == CutFixed:
+		return (at+grid)%c.Max == 0
+	case length >= c.Max:
+		return true
+	case length < c.Min:
+		return false
+	}
+	return c.hash(block)&(1<<c.Bits-1) == 0
+}
+
+func (c Cut) hash(block []byte) uint64 {
+	if c.Seed == 0 {
+		return xxhash.Sum64(block)
+	}
+	var d xxhash.Digest
+	d.ResetWithSeed(c.Seed)
+	_, _ = d.Write(block) // never an error
+	return d.Sum64()
+}
+
+// cutSize is the encoded length of a Cut.
+const cutSize = 24
+
+func (c Cut) append(p []byte) []byte {
+	p = binary.LittleEndian.AppendUint32(p, uint32(c.Kind))
+	p = binary.LittleEndian.AppendUint32(p, c.Min)
+	p = binary.LittleEndian.AppendUint32(p, c.Max)
+	p = binary.LittleEndian.AppendUint32(p, c.Bits)
+	return binary.LittleEndian.AppendUint64(p, c.Seed)
+}
+
+func parseCut(p []byte) (Cut, error) {
+	c := Cut{
+		Kind: CutKind(binary.LittleEndian.Uint32(p)),
+		Min:  binary.LittleEndian.Uint32(p[4:]),
+		Max:  binary.LittleEndian.Uint32(p[8:]),
+		Bits: binary.LittleEndian.Uint32(p[12:]),
+		Seed: binary.LittleEndian.Uint64(p[16:]),
+	}
+	return c, c.validate()
+}

@@ -1,0 +1,256 @@
+package cas
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// The keys of the database begin with what they are. Its values are of no
+// interest to anyone else: the database is made again when it does not fit.
+const (
+	chunkKey  = 'c' // + digest → location
+	markerKey = 's' // + segment id → empty: all its chunks are in
+	storeKey  = "m" // → database layout, store id
+
+	// databaseDir is Badger's directory inside that of the index.
+	databaseDir = "badger"
+
+	locationSize = 16 + 4 + 4 + 4 + 4 + 1
+	layout       = 1
+)
+
+// database is the part of the index that is kept on disk between opens: Badger,
+// with small tables and all values beside their keys. Every write is synced, so
+// that a marker never outlives the chunks it vouches for.
+type database struct {
+	db *badger.DB
+}
+
+var errForeignIndex = errors.New("index of another store or layout")
+
+// openDatabase opens the database in the directory of the index, or in memory when
+// dir is empty. One that cannot be used is removed and begun again, empty.
+func openDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (*database, error) {
+	if dir != "" {
+		dir = filepath.Join(dir, databaseDir)
+	}
+	d, err := tryDatabase(dir, memtable, store, log)
+	if err == nil || dir == "" {
+		return d, err
+	}
+	log.Warn("the index cannot be used and is made again", "dir", dir, "reason", err)
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("remove index: %w", err)
+	}
+	return tryDatabase(dir, memtable, store, log)
+}
+
+func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d *database, err error) {
+	// Badger panics over some kinds of damage. The index is disposable, so
+	// that is a reason to make it again like any other.
+	defer func() {
+		if r := recover(); r != nil {
+			d, err = nil, fmt.Errorf("open index %s: %v", dir, r)
+		}
+	}()
+	opt := badger.DefaultOptions(dir).
+		WithInMemory(dir == "").
+		WithSyncWrites(true).
+		WithDetectConflicts(false).
+		WithCompression(options.None).
+		WithMetricsEnabled(false).
+		WithMemTableSize(memtable).
+		WithNumMemtables(2).
+		WithValueThreshold(1 << 10).
+		WithValueLogFileSize(1 << 20).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0).
+		WithNumCompactors(2).
+		WithLogger(badgerLog{log})
+	db, err := badger.Open(opt)
+	if err != nil {
+		return nil, fmt.Errorf("open index %s: %w", dir, err)
+	}
+	d = &database{db: db}
+	if err := d.claim(store); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return d, nil
+}
+
+// claim checks that the database is the store's, or makes an empty one so.
+func (d *database) claim(store StoreID) error {
+	want := append([]byte{layout}, store[:]...)
+	var got []byte
+	err := d.db.View(func(tx *badger.Txn) error {
+		item, err := tx.Get([]byte(storeKey))
+		if err != nil {
+			return err
+		}
+		got, err = item.ValueCopy(nil)
+		return err
+	})
+	switch {
+	case errors.Is(err, badger.ErrKeyNotFound):
+		return d.db.Update(func(tx *badger.Txn) error { return tx.Set([]byte(storeKey), want) })
+	case err != nil:
+		return fmt.Errorf("read index: %w", err)
+	case string(got) != string(want):
+		return errForeignIndex
+	}
+	return nil
+}
+
+func (d *database) close() error {
+	if err := d.db.Close(); err != nil {
+		return fmt.Errorf("close index: %w", err)
+	}
+	return nil
+}
+
+// find looks a chunk up.
+func (d *database) find(id chunkID) (loc location, ok bool, err error) {
+	err = d.db.View(func(tx *badger.Txn) error {
+		item, err := tx.Get(keyOf(id))
+		if err != nil {
+			return err
+		}
+		return item.Value(func(p []byte) error {
+			loc, err = parseLocation(id, p)
+			return err
+		})
+	})
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return location{}, false, nil
+	}
+	if err != nil {
+		return location{}, false, fmt.Errorf("look up chunk %v: %w", id, err)
+	}
+	return loc, true, nil
+}
+
+// put adds the chunks of a segment, and then the marker that says so.
+func (d *database) put(dir *directory) error {
+	wb := d.db.NewWriteBatch()
+	defer wb.Cancel()
+	for i, e := range dir.entries {
+		if err := wb.Set(keyOf(e.id), appendLocation(location{dir.id, uint32(i), e})); err != nil {
+			return fmt.Errorf("index segment %v: %w", dir.id, err)
+		}
+	}
+	if err := wb.Set(marker(dir.id), nil); err != nil {
+		return fmt.Errorf("index segment %v: %w", dir.id, err)
+	}
+	if err := wb.Flush(); err != nil {
+		return fmt.Errorf("index segment %v: %w", dir.id, err)
+	}
+	return nil
+}
+
+// forget removes a segment's marker, and then what still points to the segment.
+func (d *database) forget(id SegmentID, entries []entry) error {
+	wb := d.db.NewWriteBatch()
+	defer wb.Cancel()
+	if err := wb.Delete(marker(id)); err != nil {
+		return fmt.Errorf("forget segment %v: %w", id, err)
+	}
+	for _, e := range entries {
+		loc, ok, err := d.find(e.id)
+		if err != nil {
+			return err
+		}
+		if !ok || loc.segment != id {
+			continue
+		}
+		if err := wb.Delete(keyOf(e.id)); err != nil {
+			return fmt.Errorf("forget segment %v: %w", id, err)
+		}
+	}
+	if err := wb.Flush(); err != nil {
+		return fmt.Errorf("forget segment %v: %w", id, err)
+	}
+	return nil
+}
+
+// segments lists the markers.
+func (d *database) segments() (map[SegmentID]bool, error) {
+	found := make(map[SegmentID]bool)
+	err := d.scan(context.Background(), markerKey, func(key []byte) {
+		if len(key) == len(SegmentID{}) {
+			found[SegmentID(key)] = true
+		}
+	})
+	return found, err
+}
+
+// chunks calls each for every chunk.
+func (d *database) chunks(ctx context.Context, each func(chunkID)) error {
+	return d.scan(ctx, chunkKey, func(key []byte) {
+		if len(key) == len(chunkID{}) {
+			each(chunkID(key))
+		}
+	})
+}
+
+// scan calls each with the rest of every key that begins with kind.
+func (d *database) scan(ctx context.Context, kind byte, each func(rest []byte)) error {
+	return d.db.View(func(tx *badger.Txn) error {
+		it := tx.NewIterator(badger.IteratorOptions{Prefix: []byte{kind}})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			each(it.Item().Key()[1:])
+		}
+		return nil
+	})
+}
+
+func keyOf(id chunkID) []byte    { return append([]byte{chunkKey}, id[:]...) }
+func marker(id SegmentID) []byte { return append([]byte{markerKey}, id[:]...) }
+
+func appendLocation(loc location) []byte {
+	p := make([]byte, 0, locationSize)
+	p = append(p, loc.segment[:]...)
+	p = binary.LittleEndian.AppendUint32(p, loc.ordinal)
+	p = binary.LittleEndian.AppendUint32(p, loc.off)
+	p = binary.LittleEndian.AppendUint32(p, loc.stored)
+	p = binary.LittleEndian.AppendUint32(p, loc.raw)
+	return append(p, byte(loc.codec))
+}
+
+func parseLocation(id chunkID, p []byte) (location, error) {
+	if len(p) != locationSize {
+		return location{}, corrupt("index", 0, "location of %d bytes, expected %d", len(p), locationSize)
+	}
+	loc := location{segment: SegmentID(p[:16]), ordinal: binary.LittleEndian.Uint32(p[16:])}
+	loc.entry = entry{
+		id:     id,
+		off:    binary.LittleEndian.Uint32(p[20:]),
+		stored: binary.LittleEndian.Uint32(p[24:]),
+		raw:    binary.LittleEndian.Uint32(p[28:]),
+		codec:  Codec(p[32]),
+	}
+	if !loc.sane() {
+		return location{}, corrupt("index", 0, "location of chunk %v makes no sense", id)
+	}
+	return loc, nil
+}
+
+// badgerLog passes Badger's messages on: its problems as they are, the rest only
+// for debugging.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) Errorf(f string, v ...any)   { l.log.Error("index: " + fmt.Sprintf(f, v...)) }
+func (l badgerLog) Warningf(f string, v ...any) { l.log.Warn("index: " + fmt.Sprintf(f, v...)) }
+func (l badgerLog) Infof(f string, v ...any)    { l.log.Debug("index: " + fmt.Sprintf(f, v...)) }
+func (l badgerLog) Debugf(string, ...any)       {}

@@ -1,0 +1,102 @@
+package cas
+
+import (
+	"container/list"
+	"encoding/binary"
+	"sync"
+)
+
+// directory is a segment's directory in memory, with a hash table over it.
+type directory struct {
+	id      SegmentID
+	entries []entry  // ascending by offset
+	table   []uint32 // ordinal+1 by the first bits of the digest, open addressing; 0 is empty
+}
+
+func newDirectory(id SegmentID, entries []entry) *directory {
+	n := 8
+	for n < 2*len(entries) {
+		n *= 2
+	}
+	d := &directory{id: id, entries: entries, table: make([]uint32, n)}
+	for i, e := range entries {
+		at := d.slot(e.id)
+		for d.table[at] != 0 {
+			at = (at + 1) & uint32(n-1)
+		}
+		d.table[at] = uint32(i + 1)
+	}
+	return d
+}
+
+func (d *directory) slot(id chunkID) uint32 {
+	return binary.LittleEndian.Uint32(id[16:]) & uint32(len(d.table)-1)
+}
+
+// find returns where the segment holds a chunk.
+func (d *directory) find(id chunkID) (location, bool) {
+	for at := d.slot(id); d.table[at] != 0; at = (at + 1) & uint32(len(d.table)-1) {
+		ordinal := d.table[at] - 1
+		if e := d.entries[ordinal]; e.id == id {
+			return location{segment: d.id, ordinal: ordinal, entry: e}, true
+		}
+	}
+	return location{}, false
+}
+
+// location is where a chunk is stored.
+type location struct {
+	segment SegmentID
+	ordinal uint32 // in the segment's directory
+	entry
+}
+
+// directories caches the directories of a few segments. Chunks that were stored
+// together are asked for together, so that one answer of the index serves the
+// thousands that follow.
+type directories struct {
+	most int
+
+	mu    sync.RWMutex
+	byID  map[SegmentID]*list.Element // guarded by mu
+	order *list.List                  // of *directory, latest first; guarded by mu
+}
+
+func newDirectories(most int) *directories {
+	return &directories{most: most, byID: make(map[SegmentID]*list.Element), order: list.New()}
+}
+
+// find looks a chunk up in all cached directories, latest first.
+func (ds *directories) find(id chunkID) (location, bool) {
+	ds.mu.RLock()
+	defer ds.mu.RUnlock()
+	for el := ds.order.Front(); el != nil; el = el.Next() {
+		if loc, ok := el.Value.(*directory).find(id); ok {
+			return loc, true
+		}
+	}
+	return location{}, false
+}
+
+func (ds *directories) put(d *directory) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if el, ok := ds.byID[d.id]; ok {
+		ds.order.MoveToFront(el)
+		return
+	}
+	ds.byID[d.id] = ds.order.PushFront(d)
+	for ds.order.Len() > ds.most {
+		last := ds.order.Back()
+		delete(ds.byID, ds.order.Remove(last).(*directory).id)
+	}
+}
+
+func (ds *directories) drop(id SegmentID) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if el, ok := ds.byID[id]; ok {
+		ds.order.Remove(el)
+		delete(ds.byID, id)
+	}
+}

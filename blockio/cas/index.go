@@ -1,0 +1,211 @@
+package cas
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+)
+
+// index knows where chunks are: those of sealed segments through the database,
+// those on their way through pending. Answers come from memory where they can:
+// fingerprints for unknown chunks, cached directories for known ones.
+type index struct {
+	db      *database
+	marks   fingerprints
+	pending *pending
+	dirs    *directories
+	// load reads a segment's directory from the volume.
+	load func(context.Context, SegmentID) (*directory, error)
+	log  *slog.Logger
+
+	ctx    context.Context // of background work; close ends it
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu    sync.Mutex
+	queue []*openSegment // sealed, not in the database yet; guarded by mu
+	busy  bool           // a goroutine drains the queue; guarded by mu
+	idle  *sync.Cond     // on mu: not busy any more
+	err   error          // the last of the database; guarded by mu
+}
+
+func newIndex(db *database, cached int, log *slog.Logger) *index {
+	x := &index{db: db, pending: newPending(), dirs: newDirectories(cached), log: log}
+	x.idle = sync.NewCond(&x.mu)
+	x.ctx, x.cancel = context.WithCancel(context.Background())
+	return x
+}
+
+// outcome is what acquire found.
+type outcome uint8
+
+const (
+	// known: the chunk is stored, and its segment is touched.
+	known outcome = iota
+	// claimed: the caller stores the chunk and settles the claim.
+	claimed
+	// inFlight: another worker is storing the chunk.
+	inFlight
+)
+
+// acquire finds a chunk or gives it to the caller to store. Touch pins a segment
+// for the caller, and is false when that is gone.
+func (x *index) acquire(ctx context.Context, id chunkID, touch func(SegmentID) bool) (outcome, error) {
+	for {
+		st, ok := x.pending.get(id)
+		switch {
+		case ok && st == nil:
+			return inFlight, nil
+		case ok && touch(st.id):
+			return known, nil
+		case !ok:
+			loc, ok, err := x.locate(ctx, id)
+			if err != nil {
+				return 0, err
+			}
+			if ok && touch(loc.segment) {
+				return known, nil
+			}
+		}
+		if x.pending.claim(id, st) {
+			return claimed, nil
+		}
+	}
+}
+
+// locate finds a chunk of a sealed segment that is in the database.
+func (x *index) locate(ctx context.Context, id chunkID) (location, bool, error) {
+	if !x.marks.maybe(id) {
+		return location{}, false, nil
+	}
+	if loc, ok := x.dirs.find(id); ok {
+		return loc, true, nil
+	}
+	loc, ok, err := x.db.find(id)
+	if err != nil || !ok {
+		return location{}, false, err
+	}
+	// Its neighbours will be asked for next. A directory that cannot be read
+	// is no reason to fail: the database has the answer.
+	if dir, err := x.load(ctx, loc.segment); err == nil {
+		x.dirs.put(dir)
+	}
+	return loc, true, nil
+}
+
+// resolve finds a chunk for reading. The chunks of a durable manifest are in
+// sealed segments, though maybe not in the database yet.
+func (x *index) resolve(ctx context.Context, id chunkID) (location, error) {
+	loc, ok, err := x.locate(ctx, id)
+	if err != nil || ok {
+		return loc, err
+	}
+	if loc, ok := x.queued(id); ok {
+		return loc, nil
+	}
+	// The queue may have been drained between the two looks.
+	if loc, ok, err = x.locate(ctx, id); err != nil || ok {
+		return loc, err
+	}
+	return location{}, ErrUnindexed
+}
+
+// queued finds a chunk in the segments that wait for the database.
+func (x *index) queued(id chunkID) (location, bool) {
+	st, ok := x.pending.get(id)
+	if !ok || st == nil {
+		return location{}, false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, seg := range x.queue {
+		if seg.state == st {
+			return seg.directory.find(id)
+		}
+	}
+	return location{}, false
+}
+
+// add gives a sealed segment to the database, in the background.
+func (x *index) add(seg *openSegment) {
+	seg.directory = newDirectory(seg.id, seg.entries)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.queue = append(x.queue, seg)
+	if !x.busy {
+		x.busy = true
+		x.work.Go(x.drain)
+	}
+}
+
+// drain writes queued segments to the database until there are none. When the
+// database refuses, a segment stays in the queue, and readers find it there.
+func (x *index) drain() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	defer x.idle.Broadcast()
+	defer func() { x.busy = false }()
+	for len(x.queue) > 0 {
+		seg := x.queue[0]
+		x.mu.Unlock()
+		err := x.insert(seg.directory)
+		x.mu.Lock()
+		if x.err = err; err != nil {
+			x.log.Warn("the index takes no entries", "reason", err)
+			return
+		}
+		x.queue = x.queue[1:]
+		x.pending.forget(seg.state, seg.entries)
+	}
+}
+
+// insert adds a segment to the database, the fingerprints and the cache.
+func (x *index) insert(dir *directory) error {
+	if err := x.db.put(dir); err != nil {
+		return err
+	}
+	x.marks.add(dir.entries)
+	x.dirs.put(dir)
+	return nil
+}
+
+// flush waits until the database has everything.
+func (x *index) flush() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for x.busy {
+		x.idle.Wait()
+	}
+	return x.err
+}
+
+// remember loads the fingerprints in the background.
+func (x *index) remember() {
+	x.work.Go(func() {
+		var ids []entry
+		err := x.db.chunks(x.ctx, func(id chunkID) {
+			if ids = append(ids, entry{id: id}); len(ids) == 1<<10 {
+				x.marks.add(ids)
+				ids = ids[:0]
+			}
+		})
+		x.marks.add(ids)
+		if err == nil {
+			x.marks.setComplete()
+		} else if x.ctx.Err() == nil {
+			x.log.Warn("unknown chunks will ask the index", "reason", err)
+		}
+	})
+}
+
+// forget drops a segment that is being removed.
+func (x *index) forget(dir *directory) error {
+	x.dirs.drop(dir.id)
+	return x.db.forget(dir.id, dir.entries)
+}
+
+func (x *index) close() error {
+	x.cancel()
+	x.work.Wait()
+	return x.db.close()
+}

@@ -1,0 +1,141 @@
+package cas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/blockmill/blockmill/blockio"
+)
+
+// manifest is a committed manifest, open for reading. Its directory and parts
+// are read when they are needed, and a few are kept.
+type manifest struct {
+	obj  blockio.Object
+	head manifestHead
+	foot manifestFoot
+
+	pages memo[int64, []place]
+	parts memo[uint32, []chunk]
+}
+
+// Kept of each open manifest: 1 MiB of directory, and at most 640 KiB of parts.
+const (
+	keptPages = 256
+	keptParts = 16
+)
+
+func openManifest(ctx context.Context, v blockio.Volume, store StoreID, id ManifestID) (*manifest, error) {
+	obj, err := v.Open(ctx, id.object())
+	if errors.Is(err, blockio.ErrNotFound) {
+		return nil, fmt.Errorf("open manifest %v: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open manifest %v: %w", id, err)
+	}
+	m := &manifest{obj: obj}
+	m.pages.most, m.parts.most = keptPages, keptParts
+	if err := m.load(store, id); err != nil {
+		return nil, errors.Join(fmt.Errorf("open manifest: %w", err), obj.Close())
+	}
+	return m, nil
+}
+
+func (m *manifest) load(store StoreID, id ManifestID) error {
+	object, size := id.object(), m.obj.Size()
+	if size < manifestHeaderSize+manifestFooterSize || size%objectAlign != 0 {
+		return corrupt(object, 0, "length %d of a manifest", size)
+	}
+	var head [manifestHeaderSize]byte
+	if err := readFull(m.obj, object, head[:], 0); err != nil {
+		return err
+	}
+	var err error
+	if m.head, err = parseManifestHead(head[:], store, id); err != nil {
+		return err
+	}
+	var foot [manifestFooterSize]byte
+	if err := readFull(m.obj, object, foot[:], size-manifestFooterSize); err != nil {
+		return err
+	}
+	m.foot, err = parseManifestFoot(foot[:], m.head, size)
+	return err
+}
+
+// page returns page n of the directory.
+func (m *manifest) page(n int64) ([]place, error) {
+	return m.pages.get(n, func() ([]place, error) {
+		p := make([]byte, pageSize)
+		if err := readFull(m.obj, m.head.id.object(), p, m.foot.dirOff+n*pageSize); err != nil {
+			return nil, err
+		}
+		return parsePage(p, m.head, m.foot, n)
+	})
+}
+
+// search returns the ordinal of the first place at or after a window, which is
+// the number of places when there is none.
+func (m *manifest) search(window int64) (int64, error) {
+	lo, hi := int64(0), m.foot.pages()
+	for lo < hi { // the first page that ends at or after the window
+		mid := (lo + hi) / 2
+		p, err := m.page(mid)
+		if err != nil {
+			return 0, err
+		}
+		if int64(p[len(p)-1].window) < window {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == m.foot.pages() {
+		return m.foot.windows, nil
+	}
+	p, err := m.page(lo)
+	if err != nil {
+		return 0, err
+	}
+	for i, pl := range p {
+		if int64(pl.window) >= window {
+			return lo*pagePlaces + int64(i), nil
+		}
+	}
+	return m.foot.windows, nil
+}
+
+// places yields the places of windows from first on, in order.
+func (m *manifest) places(first int64) iter.Seq2[place, error] {
+	return func(yield func(place, error) bool) {
+		i, err := m.search(first)
+		if err != nil {
+			yield(place{}, err)
+			return
+		}
+		for ; i < m.foot.windows; i++ {
+			p, err := m.page(i / pagePlaces)
+			if err != nil {
+				yield(place{}, err)
+				return
+			}
+			if !yield(p[i%pagePlaces], nil) {
+				return
+			}
+		}
+	}
+}
+
+// part returns the chunks of a place. They are shared: callers only read them.
+func (m *manifest) part(at place) ([]chunk, error) {
+	return m.parts.get(at.window, func() ([]chunk, error) {
+		p := make([]byte, at.size())
+		if err := readFull(m.obj, m.head.id.object(), p, at.off); err != nil {
+			return nil, err
+		}
+		limit := windowLen(m.head.size, int64(at.window))
+		return parsePart(make([]chunk, 0, at.count), p, m.head.id.object(), at, limit)
+	})
+}
+
+func (m *manifest) close() error { return m.obj.Close() }
