@@ -1,6 +1,8 @@
 package convert
 
 import (
+	"context"
+	"errors"
 	"io"
 
 	"github.com/blockmill/blockmill/blockio"
@@ -13,4 +15,32 @@ type Image interface {
 	blockio.Mapper
 	// Size is the virtual size in bytes.
 	Size() int64
+}
+
+// Checker is what an Image has whose container can be wrong in ways that
+// opening it does not show: tables that overlap, references beyond the file,
+// sums that disagree. Check reads all metadata, beside concurrent ReadAt
+// calls, and never the data.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
+// check runs the whole-file check of an image that has one.
+func check(ctx context.Context, img Image) error {
+	if c, ok := img.(Checker); ok {
+		return c.Check(ctx)
+	}
+	return nil
+}
+
+// readFull reads len(p) bytes at off; a short source is an error, never zeros.
+func readFull(src io.ReaderAt, p []byte, off int64) error {
+	n, err := src.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }

@@ -42,11 +42,11 @@ func (d *Decoder) careful() error {
 	}
 }
 
-// next decodes one code; of a pair of literals only the first. The bits of the code are dropped, extra bits are not.
+// next decodes one code. The bits of the code are dropped, extra bits are not.
 func (s *stream) next(table []entry, root uint) (entry, error) {
 	s.fill()
 	e := table[s.bits&(1<<root-1)]
-	if e&(isSpecial|isSubtable|isLiteral) == isSpecial|isSubtable {
+	if e&isSubtable != 0 {
 		if err := s.drop(root); err != nil {
 			return 0, err
 		}

@@ -11,6 +11,8 @@ type Decoder struct {
 	build  codeBuilder
 	fixed  bool // the tables are those of fixed blocks
 	stream stream
+
+	portable bool // no assembly; set by tests
 }
 
 // A stream is the position of a call in its two slices.

@@ -4,11 +4,11 @@ package inflate
 //
 //	bits   all            literal               length, distance    subtable
 //	0-7    bits to drop   code                  code + extra bits   bits of the main table
-//	8-11                  first code            code                bits of the subtable
-//	13                                                              1
-//	14     special        second byte present   0                   1
+//	8-11                  code                  code                bits of the subtable
+//	13                    0                     0                   1
+//	14     special        0                     0                   1
 //	15     literal        1                     0                   0
-//	16-31                 bytes, first lowest   base                index of the subtable
+//	16-31                 byte                  base                index of the subtable
 //
 // Special entries without bit 13 are the end of the block (bit 12) and bits that no code begins with.
 type entry = uint32
@@ -17,14 +17,12 @@ const (
 	isEnd      entry = 1 << 12
 	isSubtable entry = 1 << 13
 	isSpecial  entry = 1 << 14
-	isPair     entry = 1 << 14
 	isLiteral  entry = 1 << 15
 
-	entryValue     = 16
-	entryCodeBits  = 8
-	entryCodeMask  = 15
-	entryCodeUnit  = 1<<entryCodeBits | 1 // added once per bit of the code: counts in both fields
-	entryPairShift = 14                   // e>>14&3 is the number of bytes + 1
+	entryValue    = 16
+	entryCodeBits = 8
+	entryCodeMask = 15
+	entryCodeUnit = 1<<entryCodeBits | 1 // added once per bit of the code: counts in both fields
 )
 
 // Sizes of the alphabets (RFC 1951, 3.2.5 to 3.2.7).

@@ -4,12 +4,12 @@ import "encoding/binary"
 
 const (
 	fastIn  = 16 // bytes of src that two refills touch
-	fastOut = 8  // bytes of dst that the literals of one round touch
+	fastOut = 3  // bytes of dst that the literals of one round touch
 	overrun = 16 // bytes that copying a match may write behind it
 )
 
-// fast decodes symbols while both slices have room for a whole round. It reports true at the end of the block.
-func (d *Decoder) fast() (bool, error) {
+// fastGeneric decodes symbols while both slices have room for a whole round. It reports true at the end of the block.
+func (d *Decoder) fastGeneric() (bool, error) {
 	src, dst := d.stream.src, d.stream.dst
 	in, out := d.stream.in, d.stream.out
 	bits, nbits := d.stream.bits, uint64(d.stream.nbits)
@@ -31,20 +31,20 @@ func (d *Decoder) fast() (bool, error) {
 		if e&isLiteral != 0 {
 			bits >>= e & 63
 			nbits -= uint64(e)
-			binary.LittleEndian.PutUint16(dst[out:], uint16(e>>entryValue))
-			out += int(e>>entryPairShift&3) - 1
+			dst[out] = byte(e >> entryValue)
+			out++
 			e = d.litlen[bits&(1<<litlenBits-1)]
 			if e&isLiteral != 0 {
 				bits >>= e & 63
 				nbits -= uint64(e)
-				binary.LittleEndian.PutUint16(dst[out:], uint16(e>>entryValue))
-				out += int(e>>entryPairShift&3) - 1
+				dst[out] = byte(e >> entryValue)
+				out++
 				e = d.litlen[bits&(1<<litlenBits-1)]
 				if e&isLiteral != 0 {
 					bits >>= e & 63
 					nbits -= uint64(e)
-					binary.LittleEndian.PutUint16(dst[out:], uint16(e>>entryValue))
-					out += int(e>>entryPairShift&3) - 1
+					dst[out] = byte(e >> entryValue)
+					out++
 					e = d.litlen[bits&(1<<litlenBits-1)]
 					continue
 				}

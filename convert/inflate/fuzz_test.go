@@ -60,8 +60,10 @@ func compare(t *testing.T, f func(dst, src []byte) (int, int, error), size int, 
 		t.Errorf("took what the standard library refuses: %v, %d bytes", theirErr, len(want))
 	case theirErr == nil && !errors.Is(err, inflate.ErrTooLong):
 		t.Errorf("%v for an output that is too long", err)
-	case !bytes.HasPrefix(want, got):
-		t.Errorf("the %d bytes before %v differ", len(got), err)
+	}
+	// The library may keep back what it decoded last before an error.
+	if n := min(len(got), len(want)); !bytes.Equal(got[:n], want[:n]) {
+		t.Errorf("of %d bytes before %v some differ", n, err)
 	}
 }
 

@@ -116,3 +116,37 @@ func (w *bitWriter) dynamic(litlens, dists []uint8) *bitWriter {
 	}
 	return w
 }
+
+// literal appends c, and match a length and a distance, with the fixed codes (RFC 1951, 3.2.6).
+func literal(w *bitWriter, c byte) {
+	if c < 144 {
+		w.code(0x30+uint(c), 8)
+	} else {
+		w.code(0x190+uint(c)-144, 9)
+	}
+}
+
+func match(w *bitWriter, length, distance int) {
+	symbol, base, extra := 257, 3, uint(0)
+	for length != 258 && length >= base+1<<extra {
+		base += 1 << extra
+		symbol++
+		extra = uint(max(0, (symbol-257)/4-1))
+	}
+	if length == 258 {
+		symbol, base, extra = 285, 258, 0
+	}
+	if symbol < 280 {
+		w.code(uint(symbol-256), 7)
+	} else {
+		w.code(0xc0+uint(symbol-280), 8)
+	}
+	w.bits(uint(length-base), extra)
+	symbol, base, extra = 0, 1, 0
+	for distance >= base+1<<extra {
+		base += 1 << extra
+		symbol++
+		extra = uint(max(0, symbol/2-1))
+	}
+	w.code(uint(symbol), 5).bits(uint(distance-base), extra)
+}

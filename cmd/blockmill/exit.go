@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/convert/badimage"
+)
+
+// The exit statuses.
+const (
+	exitDone      = 0
+	exitFailed    = 1 // or the images differ, or damage was found
+	exitUsage     = 2
+	exitBadInput  = 3 // the input is broken, hostile or unsupported
+	exitTemporary = 4 // try again
+)
+
+// statuses maps errors to exit statuses, the first match counts. What is not
+// here is exitFailed.
+func statuses() []struct {
+	err    error
+	status int
+} {
+	return []struct {
+		err    error
+		status int
+	}{
+		{convert.ErrFormat, exitUsage},
+		{badimage.ErrCorrupt, exitBadInput},
+		{badimage.ErrUnsupported, exitBadInput},
+		{syscall.EAGAIN, exitTemporary},
+		{syscall.EBUSY, exitTemporary},
+	}
+}
+
+func exitStatus(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	for _, s := range statuses() {
+		if errors.Is(err, s.err) {
+			return s.status
+		}
+	}
+	return exitFailed
+}
+
+// usageError is a command line that asks for what cannot be.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// errDiffers is the status of a command whose answer, already printed, is no.
+var errDiffers = errors.New("")
+
+// oneLine is the message of an error, in one line whatever is in it.
+func oneLine(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
+	if path, ok := errors.AsType[*fs.PathError](err); ok && strings.HasSuffix(err.Error(), path.Error()) {
+		err = errors.New(strings.TrimSuffix(err.Error(), path.Error()) + path.Error())
+	}
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+}

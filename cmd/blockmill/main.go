@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+// Limits that keep a command's peak resident memory within 256 MiB. The
+// arena's buffers are most of it; the rest is the Go heap, which is collected
+// early rather than let grow.
+const (
+	goMemory = 160 << 20
+	goGC     = 50
+)
+
+func main() {
+	debug.SetMemoryLimit(goMemory)
+	debug.SetGCPercent(goGC)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run carries out one command line and gives its exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	a := &app{stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	a.stopProfile()
+	if err == nil {
+		return exitDone
+	}
+	if !a.running {
+		err = usageError{err}
+	}
+	if line := oneLine(err); line != "" {
+		fmt.Fprintf(stderr, "blockmill: %s\n", line)
+	}
+	return exitStatus(err)
+}

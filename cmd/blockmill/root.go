@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/pprof"
+
+	"github.com/spf13/cobra"
+
+	"github.com/blockmill/blockmill/blockio"
+)
+
+// arenaLimit bounds the buffers of a command: windows in flight, caches and
+// segments being written.
+const arenaLimit = 96 << 20
+
+// app is one run of the program: what all commands share.
+type app struct {
+	stdout, stderr io.Writer
+	output         output
+	progress       progressMode
+
+	// running is set once a command's flags and arguments were accepted:
+	// what goes wrong before is a usage error.
+	running bool
+
+	profilePath string
+	profile     *os.File
+}
+
+func (a *app) arena() *blockio.Arena { return blockio.NewArena(arenaLimit) }
+
+// root makes the tree of commands.
+func (a *app) root() *cobra.Command {
+	a.output, a.progress = outputTable, progressAuto
+	root := &cobra.Command{
+		Use:   "blockmill",
+		Short: "Convert disk images and keep them in a deduplicating store",
+		Long: `blockmill converts disk images (qcow2, VMDK, raw) and keeps them in a
+content-addressed store, without a daemon.
+
+Exit status: 0 done; 1 failed, or the answer is no; 2 the command line is
+wrong; 3 the input is broken, hostile or unsupported; 4 temporary, try again.
+Sizes take K M G T, powers of two.`,
+		Example: `  blockmill info debian.qcow2
+  blockmill convert -O qcow2 -c zstd disk.vmdk disk.qcow2
+  blockmill store init --store /srv/images
+  blockmill store import --store /srv/images --name debian debian.qcow2`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return a.startProfile()
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.VarP(&a.output, "output", "o", "print a table or json")
+	flags.Var(&a.progress, "progress", "auto (a bar on a terminal), json (lines on stderr) or none")
+	flags.StringVar(&a.profilePath, "cpuprofile", "", "write a processor profile to this file")
+	_ = flags.MarkHidden("cpuprofile") // the flag exists
+	root.AddCommand(a.infoCommand(), a.mapCommand(), a.compareCommand(), a.manCommand())
+	return root
+}
+
+// runs makes the RunE of a command from its body.
+func (a *app) runs(body func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.running = true
+		return body(cmd, args)
+	}
+}
+
+func (a *app) startProfile() error {
+	if a.profilePath == "" {
+		return nil
+	}
+	f, err := os.Create(a.profilePath)
+	if err != nil {
+		return err
+	}
+	a.profile = f
+	return pprof.StartCPUProfile(f)
+}
+
+func (a *app) stopProfile() {
+	if a.profile == nil {
+		return
+	}
+	pprof.StopCPUProfile()
+	if err := a.profile.Close(); err != nil {
+		fmt.Fprintf(a.stderr, "blockmill: %v\n", err)
+	}
+}

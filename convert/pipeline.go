@@ -1,0 +1,53 @@
+package convert
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// each reads every window of the image that holds data, calls fn with it, and
+// runs the image's whole-file check beside that. fn is called concurrently; p
+// is its own until it returns. The first error of all ends everything.
+func each(ctx context.Context, img Image, opts Options, fn func(ctx context.Context, w *window, p []byte) error) error {
+	progress := newMeter(opts.Progress)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return check(ctx, img) })
+	if progress != nil {
+		g.Go(func() error { return progress.measure(ctx, img) })
+	}
+	g.Go(func() error {
+		workers, ctx := errgroup.WithContext(ctx)
+		workers.SetLimit(opts.Workers)
+		for w, err := range windows(ctx, img) {
+			workers.Go(func() error {
+				if err != nil {
+					return fmt.Errorf("read extents: %w", err)
+				}
+				if err := one(ctx, img, &w, opts, fn); err != nil {
+					return err
+				}
+				progress.add(w.data())
+				return nil
+			})
+		}
+		return workers.Wait()
+	})
+	return g.Wait()
+}
+
+// one carries a window. It holds one buffer of the arena and blocks for no
+// other.
+func one(ctx context.Context, img Image, w *window, opts Options, fn func(ctx context.Context, w *window, p []byte) error) error {
+	buf, err := opts.Arena.Get(ctx, int(w.length))
+	if err != nil {
+		return err
+	}
+	defer buf.Release()
+	p := buf.Bytes()
+	if err := w.read(img, p); err != nil {
+		return fmt.Errorf("read at %d: %w", w.off, err)
+	}
+	return fn(ctx, w, p)
+}
