@@ -2,9 +2,11 @@ package qcow2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 
 	"github.com/blockmill/blockmill/blockio"
 )
@@ -18,7 +20,8 @@ type Image struct {
 	opts Options
 
 	decoder decoder
-	scratch scratchPool
+	buffers *bufferSource
+	readers sync.Pool // of *reader
 }
 
 // Open checks the header and the places of the tables, and reads no more than
@@ -30,10 +33,11 @@ func Open(src io.ReaderAt, size int64, opts Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	im := &Image{src: src, geo: newGeometry(h, size), hdr: h, ext: ext, opts: opts}
-	im.decoder = newDecoder(h.compressionType)
-	im.scratch.init()
-	return im, nil
+	return &Image{
+		src: src, geo: newGeometry(h, size), hdr: h, ext: ext, opts: opts,
+		decoder: newDecoder(h.compressionType),
+		buffers: newBufferSource(opts.Arena),
+	}, nil
 }
 
 // Size is the virtual size in bytes.
@@ -48,10 +52,8 @@ func (im *Image) Extents(ctx context.Context, off, length int64) iter.Seq2[block
 			yield(blockio.Extent{}, fmt.Errorf("extents %d+%d: outside the image of %d bytes", off, length, im.geo.size))
 			return
 		}
-		s := im.scratch.take()
-		defer im.scratch.give(s)
 		var last blockio.Extent
-		err := s.walker.walk(ctx, im, off, off+length, func(r run) error {
+		err := newWalker(im, longTablePage).walk(ctx, off, off+length, func(r run) error {
 			e := r.extent()
 			if last.Length != 0 && e.Compressed && last.Compressed {
 				last.Length += e.Length
@@ -64,7 +66,7 @@ func (im *Image) Extents(ctx context.Context, off, length int64) iter.Seq2[block
 			return nil
 		})
 		switch {
-		case err == errStopped:
+		case errors.Is(err, errStopped):
 		case err != nil:
 			yield(blockio.Extent{}, err)
 		case last.Length != 0:
@@ -72,6 +74,9 @@ func (im *Image) Extents(ctx context.Context, off, length int64) iter.Seq2[block
 		}
 	}
 }
+
+// errStopped ends a walk whose caller wants no more.
+var errStopped = errors.New("stopped by the caller")
 
 func (r run) extent() blockio.Extent {
 	e := blockio.Extent{Offset: r.off, Length: r.length, Host: blockio.NoHost}
@@ -88,7 +93,8 @@ func (r run) extent() blockio.Extent {
 	return e
 }
 
-// readTable reads a piece of a table.
+// readTable reads a piece of a table. Nothing is cached here: tables are read
+// in pages, and a source whose small reads are dear has a cache of its own.
 func (im *Image) readTable(p []byte, off int64) error {
 	return readFull(im.src, p, off)
 }

@@ -1,5 +1,7 @@
 package qcow2
 
+import "github.com/blockmill/blockmill/blockio"
+
 // Options are a reader's limits. The zero value means the defaults.
 type Options struct {
 	// MaxSize is the most that an image's virtual size may be, in bytes;
@@ -13,6 +15,10 @@ type Options struct {
 	// bytes of the file, on average over all that it sees. No sound image
 	// has more than 1, which it is without a value.
 	MaxAmplification float64
+	// Arena lends the buffers for compressed data while it has some to
+	// spare; ReadAt never waits for it, so its caller may hold buffers of it.
+	// Without one a few buffers of the image's own serve.
+	Arena *blockio.Arena
 }
 
 const (

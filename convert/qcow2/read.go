@@ -2,12 +2,20 @@ package qcow2
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+
+	"github.com/blockmill/blockmill/blockio"
 )
 
-var errStopped = errors.New("stopped by the caller")
+const (
+	// gatherLimit is the most bytes of compressed clusters to read at once,
+	// if they are more than one.
+	gatherLimit = 1 << 20
+	// gatherSlack is how many unneeded bytes between compressed clusters are
+	// read for the sake of one larger read.
+	gatherSlack = 64 << 10
+)
 
 // ReadAt reads guest bytes. A large read is fast: runs that are contiguous in
 // the file are one read straight into p, and compressed clusters that are
@@ -20,14 +28,12 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	n := int(min(int64(len(p)), im.geo.size-off))
-	s := im.scratch.take()
-	defer im.scratch.give(s)
-	rd := reader{im: im, s: s, p: p[:n], off: off}
-	err := s.walker.walk(context.Background(), im, off, off+int64(n), rd.take)
-	if err == nil {
-		err = rd.flush()
+	rd, ok := im.readers.Get().(*reader)
+	if !ok {
+		rd = newReader(im)
 	}
-	if err != nil {
+	defer im.readers.Put(rd)
+	if err := rd.read(p[:n], off); err != nil {
 		return 0, err
 	}
 	if n < len(p) {
@@ -36,81 +42,97 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// gatherSlack is how many unneeded bytes between compressed clusters are read
-// for the sake of one larger read.
-const gatherSlack = 64 << 10
-
-// reader is one ReadAt under way.
+// reader is a ReadAt under way.
 type reader struct {
-	im  *Image
-	s   *scratch
+	im     *Image
+	walker *walker
+	take   func(run) error // the method value, made once
+
 	p   []byte // the guest bytes from off
 	off int64
-	// The host range of s.batch.
+	// batch are compressed runs yet to be read, in the host range [from, to).
+	batch    []run
 	from, to int64
 }
 
-// take handles the next run.
-func (rd *reader) take(r run) error {
-	dst := rd.p[r.off-rd.off:][:r.length]
+func newReader(im *Image) *reader {
+	rd := &reader{im: im, walker: newWalker(im, tablePage)}
+	rd.take = rd.takeRun
+	return rd
+}
+
+func (rd *reader) read(p []byte, off int64) error {
+	rd.p, rd.off, rd.batch = p, off, rd.batch[:0]
+	defer func() { rd.p = nil }()
+	if err := rd.walker.walk(context.Background(), off, off+int64(len(p)), rd.take); err != nil {
+		return err
+	}
+	return rd.flush()
+}
+
+func (rd *reader) takeRun(r run) error {
 	switch r.kind {
 	case plain:
-		return readFull(rd.im.src, dst, r.host)
+		return readFull(rd.im.src, rd.guest(r), r.host)
 	case compressed:
 		return rd.gather(r)
 	default:
-		clear(dst)
+		clear(rd.guest(r))
 		return nil
 	}
 }
 
+// guest is a run's place in p.
+func (rd *reader) guest(r run) []byte { return rd.p[r.off-rd.off:][:r.length] }
+
 // gather puts a compressed run into the batch, and decodes the batch before
-// when the two cannot be one read.
+// when the two are not to be one read.
 func (rd *reader) gather(r run) error {
 	end := r.host + r.hostLen
-	if len(rd.s.batch) > 0 &&
-		(r.host < rd.from || r.host > rd.to+gatherSlack || max(rd.to, end)-rd.from > rd.s.gatherMax(rd.im.geo)) {
+	apart := r.host < rd.from || r.host > rd.to+gatherSlack || max(rd.to, end)-rd.from > gatherLimit
+	if len(rd.batch) > 0 && apart {
 		if err := rd.flush(); err != nil {
 			return err
 		}
 	}
-	if len(rd.s.batch) == 0 {
+	if len(rd.batch) == 0 {
 		rd.from, rd.to = r.host, end
 	}
 	rd.to = max(rd.to, end)
-	rd.s.batch = append(rd.s.batch, r)
+	rd.batch = append(rd.batch, r)
 	return nil
 }
 
 // flush reads and decodes the batch.
 func (rd *reader) flush() error {
-	if len(rd.s.batch) == 0 {
+	if len(rd.batch) == 0 {
 		return nil
 	}
-	// Whole blocks, so that a direct reader needs no copy.
-	from := rd.from &^ (blockAlign - 1)
-	to := min((rd.to+blockAlign-1)&^(blockAlign-1), rd.im.geo.fileSize)
-	host := rd.s.hostBuffer(int(to - from))
+	// Whole blocks, for direct I/O.
+	from := rd.from &^ (blockio.BlockSize - 1)
+	to := min((rd.to+blockio.BlockSize-1)&^(blockio.BlockSize-1), rd.im.geo.fileSize)
+	loan, host := rd.im.buffers.take(int(to - from))
+	defer rd.im.buffers.give(loan)
 	if err := readFull(rd.im.src, host, from); err != nil {
 		return fmt.Errorf("compressed clusters: %w", err)
 	}
-	for _, r := range rd.s.batch {
+	for _, r := range rd.batch {
 		if err := rd.decode(r, host[r.host-from:][:r.hostLen]); err != nil {
 			return err
 		}
 	}
-	rd.s.batch = rd.s.batch[:0]
+	rd.batch = rd.batch[:0]
 	return nil
 }
 
-// decode inflates one cluster to its place in p, by way of a buffer where
-// only a part of it is wanted.
+// decode decodes one cluster to its place in p, by way of a buffer where only
+// a part of it is wanted.
 func (rd *reader) decode(r run, src []byte) error {
 	size := rd.im.geo.clusterSize
-	dst := rd.p[r.off-rd.off:][:r.length]
+	dst := rd.guest(r)
 	whole := dst
 	if r.length != size {
-		whole = rd.s.clusterBuffer(size)
+		whole = make([]byte, size)
 	}
 	if err := rd.im.decoder.decode(whole, src); err != nil {
 		return corrupt(fmt.Sprintf("compressed cluster of guest offset %d", r.off&^(size-1)), r.host, "", "").Because(err)

@@ -42,34 +42,41 @@ func (r run) continues(next run) bool {
 	return true
 }
 
-// tablePage is how many bytes of a table are looked at in one step.
-const tablePage = 4 << 10
+// How many bytes of a table are read in one step: for a read of guest bytes,
+// and for a walk over many.
+const (
+	tablePage     = 4 << 10
+	longTablePage = 64 << 10
+)
 
-// walker turns a guest range into runs. Its memory is two table pages.
+// walker turns a guest range into runs, for one goroutine.
 type walker struct {
 	im     *Image
 	fn     func(run) error
-	last   run // pending, longer runs may come
-	l1, l2 [tablePage]byte
+	last   run    // pending, longer runs may come
+	l1, l2 []byte // a page of each table
+}
+
+func newWalker(im *Image, page int) *walker {
+	return &walker{im: im, l1: make([]byte, page), l2: make([]byte, page)}
 }
 
 // walk calls fn with the runs of [off, end), in order and without gaps.
-func (w *walker) walk(ctx context.Context, im *Image, off, end int64, fn func(run) error) error {
+func (w *walker) walk(ctx context.Context, off, end int64, fn func(run) error) error {
 	if off >= end {
 		return nil
 	}
-	w.im, w.fn, w.last = im, fn, run{off: off}
-	err := w.walkL1(ctx, off, end)
-	if err == nil {
-		err = w.flush()
+	w.fn, w.last = fn, run{}
+	defer func() { w.fn = nil }()
+	if err := w.walkL1(ctx, off, end); err != nil {
+		return err
 	}
-	w.im, w.fn = nil, nil
-	return err
+	return w.flush()
 }
 
 func (w *walker) walkL1(ctx context.Context, off, end int64) error {
 	g := w.im.geo
-	const page = tablePage / 8
+	page := int64(len(w.l1)) / 8
 	lastIndex := (end - 1) >> g.l1Shift()
 	for first := off >> g.l1Shift(); first <= lastIndex; {
 		n := min(page-first%page, lastIndex-first+1)
@@ -104,7 +111,7 @@ func (w *walker) walkL1(ctx context.Context, off, end int64) error {
 // walkL2 takes the range [off, end) that lies under one L2 table.
 func (w *walker) walkL2(ctx context.Context, l1Index, table, off, end int64) error {
 	g := w.im.geo
-	page := tablePage / g.entrySize
+	page := int64(len(w.l2)) / g.entrySize
 	mask := int64(1)<<g.l2Bits - 1
 	for off < end {
 		if err := ctx.Err(); err != nil {
