@@ -46,6 +46,11 @@ type Cut struct {
 	// Bits is how many bits of a block's hash must be zero for the block to
 	// end a chunk: on average every 2^Bits blocks.
 	Bits uint32
+	// Pad, if not zero, lets a block end a chunk of PadMin bytes or more when
+	// its last Pad bytes are zeros. File systems fill up a file's last block
+	// so, and a chunk that ends with its file is found again wherever the
+	// file is laid.
+	Pad, PadMin uint32
 	// Seed is the seed of the block hash.
 	Seed uint64
 }
@@ -53,7 +58,7 @@ type Cut struct {
 // CanonicalCut is the cut over which image digests are defined (FORMAT.md). A
 // store that uses it gets the digest for free.
 func CanonicalCut() Cut {
-	return Cut{Kind: CutContent, Min: 8 << 10, Max: 128 << 10, Bits: 3}
+	return Cut{Kind: CutContent, Min: 8 << 10, Max: 256 << 10, Bits: 4, Pad: 32, PadMin: 12 << 10}
 }
 
 func (c Cut) withDefaults() Cut {
@@ -74,8 +79,10 @@ func (c Cut) validate() error {
 		return fmt.Errorf("largest chunk %d is no multiple of %d up to %d", c.Max, grid, maxChunk)
 	case c.Min < grid || c.Min > c.Max || c.Min%grid != 0:
 		return fmt.Errorf("smallest chunk %d is no multiple of %d up to %d", c.Min, grid, c.Max)
-	case c.Kind == CutFixed && (c.Min != c.Max || c.Bits != 0 || c.Seed != 0):
-		return errors.New("a fixed cut has one length, no bits and no seed")
+	case c.Kind == CutFixed && (c.Min != c.Max || c.Bits != 0 || c.Seed != 0 || c.Pad != 0):
+		return errors.New("a fixed cut has one length, no bits, no padding and no seed")
+	case c.Pad > grid || c.PadMin > c.Max || c.PadMin%grid != 0:
+		return fmt.Errorf("padding of %d bytes from %d on does not fit a block of %d and a chunk of %d", c.Pad, c.PadMin, grid, c.Max)
 	case c.Bits > 16:
 		return fmt.Errorf("%d bits of the block hash are more than 16", c.Bits)
 	}
@@ -121,6 +128,8 @@ func (c Cut) ends(block []byte, at, length uint32) bool {
 		return (at+grid)%c.Max == 0
 	case length >= c.Max:
 		return true
+	case c.Pad != 0 && length >= c.PadMin && blockio.IsZero(block[max(0, len(block)-int(c.Pad)):]):
+		return true
 	case length < c.Min:
 		return false
 	}
@@ -138,13 +147,15 @@ func (c Cut) hash(block []byte) uint64 {
 }
 
 // cutSize is the encoded length of a Cut.
-const cutSize = 24
+const cutSize = 32
 
 func (c Cut) append(p []byte) []byte {
 	p = binary.LittleEndian.AppendUint32(p, uint32(c.Kind))
 	p = binary.LittleEndian.AppendUint32(p, c.Min)
 	p = binary.LittleEndian.AppendUint32(p, c.Max)
 	p = binary.LittleEndian.AppendUint32(p, c.Bits)
+	p = binary.LittleEndian.AppendUint32(p, c.Pad)
+	p = binary.LittleEndian.AppendUint32(p, c.PadMin)
 	return binary.LittleEndian.AppendUint64(p, c.Seed)
 }
 
@@ -154,7 +165,8 @@ func parseCut(p []byte) (Cut, error) {
 		Min:  binary.LittleEndian.Uint32(p[4:]),
 		Max:  binary.LittleEndian.Uint32(p[8:]),
 		Bits: binary.LittleEndian.Uint32(p[12:]),
-		Seed: binary.LittleEndian.Uint64(p[16:]),
+		Pad:  binary.LittleEndian.Uint32(p[16:]), PadMin: binary.LittleEndian.Uint32(p[20:]),
+		Seed: binary.LittleEndian.Uint64(p[24:]),
 	}
 	return c, c.validate()
 }

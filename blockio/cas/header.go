@@ -44,7 +44,6 @@ func (h header) encode() []byte {
 	p = binary.LittleEndian.AppendUint32(p, headerSize)
 	p = append(p, h.id[:]...)
 	p = h.cut.append(p)
-	p = append(p, make([]byte, 8)...)
 	var creator [creatorSize]byte
 	copy(creator[:], h.creator)
 	p = append(p, creator[:]...)
@@ -61,7 +60,7 @@ func parseHeader(p []byte) (header, error) {
 	if h.cut, err = parseCut(p[32:]); err != nil {
 		return header{}, corrupt(headerName, 32, "%v", err)
 	}
-	if err := errors.Join(allZero(p[56:64], headerName, 56), allZero(p[96:120], headerName, 96)); err != nil {
+	if err := allZero(p[96:120], headerName, 96); err != nil {
 		return header{}, err
 	}
 	h.creator = string(bytes.TrimRight(p[64:64+creatorSize], "\x00"))

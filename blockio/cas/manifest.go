@@ -73,7 +73,7 @@ func parseManifestHead(p []byte, store StoreID, id ManifestID) (manifestHead, er
 	if h.cut, err = parseCut(p[56:]); err != nil {
 		return h, corrupt(object, 56, "%v", err)
 	}
-	switch win := binary.LittleEndian.Uint32(p[80:]); {
+	switch win := binary.LittleEndian.Uint32(p[88:]); {
 	case h.store != store:
 		return h, corrupt(object, 16, "belongs to store %v, expected %v", h.store, store)
 	case h.id != id:
@@ -81,9 +81,9 @@ func parseManifestHead(p []byte, store StoreID, id ManifestID) (manifestHead, er
 	case checkSize(h.size) != nil:
 		return h, corrupt(object, 48, "%v", checkSize(h.size))
 	case win != WindowSize:
-		return h, corrupt(object, 80, "windows of %d bytes, expected %d", win, WindowSize)
+		return h, corrupt(object, 88, "windows of %d bytes, expected %d", win, WindowSize)
 	}
-	return h, allZero(p[84:120], object, 84)
+	return h, allZero(p[92:120], object, 92)
 }
 
 // manifestFoot is the footer of a manifest.
