@@ -1,0 +1,45 @@
+package stripe
+
+import "sync"
+
+// maxSuspects bounds the queue; what does not fit is found by a scrub.
+const maxSuspects = 1 << 16
+
+// suspects are the names of objects that were seen to lack a good shard.
+type suspects struct {
+	mu sync.Mutex
+	m  map[string]struct{}
+}
+
+// add queues a name and says whether it is new.
+func (s *suspects) add(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.m[name]; ok || len(s.m) >= maxSuspects {
+		return false
+	}
+	if s.m == nil {
+		s.m = map[string]struct{}{}
+	}
+	s.m[name] = struct{}{}
+	return true
+}
+
+func (s *suspects) has(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.m[name]
+	return ok
+}
+
+func (s *suspects) remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.m, name)
+}
+
+func (s *suspects) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.m)
+}

@@ -1,0 +1,64 @@
+package stripe
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/klauspost/reedsolomon"
+
+	"github.com/blockmill/blockmill/blockio"
+)
+
+// Volume is a blockio.Volume whose objects are striped over shards.
+type Volume struct {
+	// Immutable.
+	geo     geometry
+	set     SetID
+	opts    Options
+	enc     reedsolomon.Encoder // nil without parity
+	members []*member
+	scratch *scratch
+	arena   *blockio.Arena
+	log     *slog.Logger
+	zeros   []byte // a unit of the tail row that has no data
+
+	names    nameTable
+	suspects suspects
+	stats    counters
+
+	membership membership
+	closed     atomic.Bool
+	closing    sync.Once
+}
+
+var _ blockio.Volume = (*Volume)(nil)
+
+// Close ends the use of the volume; the shards stay open, they are the
+// caller's. Writers and objects must have been closed before.
+func (v *Volume) Close(ctx context.Context) error {
+	err := ErrClosed
+	v.closing.Do(func() {
+		v.closed.Store(true)
+		err = v.recordClose(ctx)
+		v.scratch.close()
+	})
+	return err
+}
+
+// Geometry is the number of data and of parity shards.
+func (v *Volume) Geometry() (k, m int) { return v.geo.k, v.geo.m }
+
+// SetID is the identity of the stripe.
+func (v *Volume) SetID() SetID { return v.set }
+
+// suspect queues an object for Heal.
+func (v *Volume) suspect(name string, m *member, why error) {
+	if v.suspects.add(name) {
+		v.log.Warn("object needs healing", "object", name, "shard", m.index, "label", m.label, "error", why)
+	}
+}
+
+// reserved says whether the stripe keeps a name for itself.
+func reserved(name string) bool { return name == identityName }
