@@ -1,0 +1,48 @@
+// Command blockbench measures Blockmill beside its peers.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "blockbench: %v\n", err)
+		stop()
+		os.Exit(exitStatus(err))
+	}
+}
+
+// errUsage marks an error of the command line; its text is the error's own.
+type errUsage struct{ error }
+
+func (e errUsage) Unwrap() error { return e.error }
+
+// exitStatus is 2 for wrong use, 1 for all that failed.
+func exitStatus(err error) int {
+	if _, ok := errors.AsType[errUsage](err); ok {
+		return 2
+	}
+	return 1
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "blockbench",
+		Short:         "Measure Blockmill beside its peers",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
+	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), showCommand())
+	return cmd
+}

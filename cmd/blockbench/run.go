@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/blockmill/blockmill/bench"
+	"github.com/blockmill/blockmill/bench/program"
+	"github.com/blockmill/blockmill/bench/suite"
+	"github.com/spf13/cobra"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	corpus, scratch, out, bin, module string
+	runs                              int
+	peers                             []string
+	timeout                           time.Duration
+}
+
+func runCommand() *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "run [CASE…]",
+		Short: "Run cases and write results.json, results.txt and report.html",
+		Long: "Run cases, side by side with the peers that are installed. A case is named whole (convert/qcow2-raw), by its\n" +
+			"kind (convert) or by a pattern (convert/*-raw). Without a name all cases are run.",
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd, args, flags) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.corpus, "corpus", "var/corpus", "directory of the input images")
+	f.StringVar(&flags.scratch, "scratch", "var/bench", "directory for outputs and stores while it runs; its file system is measured")
+	f.StringVar(&flags.out, "out", "", "directory of the results (default var/bench/TIME)")
+	f.StringVar(&flags.bin, "bin", "", "directory of the blockmill program (default that of blockbench)")
+	f.StringVar(&flags.module, "module", ".", "source tree, for Go's benchmarks")
+	f.IntVar(&flags.runs, "runs", 5, "rounds of each case")
+	f.StringSliceVar(&flags.peers, "peers", nil, "programs to compare with (default all that are installed)")
+	f.DurationVar(&flags.timeout, "timeout", 15*time.Minute, "longest time of one command")
+	return cmd
+}
+
+func run(cmd *cobra.Command, args []string, flags runFlags) error {
+	cases, err := suite.Choose(suite.Cases(), args)
+	if err != nil {
+		return errUsage{err}
+	}
+	opts, err := flags.options()
+	if err != nil {
+		return err
+	}
+	opts.Log = cmd.ErrOrStderr()
+	result, err := bench.NewRunner(opts).Run(cmd.Context(), cases)
+	if result == nil {
+		return err
+	}
+	out := flags.out
+	if out == "" {
+		out = filepath.Join("var", "bench", result.Started.Format("20060102-150405"))
+	}
+	if err := errors.Join(err, write(result, out)); err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(out, "report.html"))
+	return nil
+}
+
+// options resolves the directories, and finds programs in the one of
+// blockmill and then in PATH.
+func (f runFlags) options() (bench.Options, error) {
+	if f.bin == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return bench.Options{}, err
+		}
+		f.bin = filepath.Dir(exe)
+	}
+	if err := os.MkdirAll(f.scratch, 0o755); err != nil {
+		return bench.Options{}, err
+	}
+	for _, dir := range []*string{&f.corpus, &f.scratch, &f.module} {
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return bench.Options{}, err
+		}
+		*dir = abs
+	}
+	path := os.Getenv("PATH")
+	dirs := append([]string{f.bin}, filepath.SplitList(path)...)
+	return bench.Options{
+		Corpus: f.corpus, Scratch: f.scratch, Module: f.module,
+		Rounds: f.runs, Timeout: f.timeout,
+		Programs: program.NewSet(dirs, f.peers, []string{bench.Ours, "go"}),
+		Environ:  os.Environ(), Path: path,
+	}, nil
+}
