@@ -64,7 +64,9 @@ func (b *codeBuilder) fill(table []entry, root uint, entries []entry) {
 	i := 0
 	for n < root {
 		n++
-		copy(table[end:2*end], table[:end])
+		if i > 0 {
+			copy(table[end:2*end], table[:end])
+		}
 		end *= 2
 		unit := entry(n) * entryCodeUnit
 		for range b.count[n] {

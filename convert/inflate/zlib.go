@@ -1,9 +1,6 @@
 package inflate
 
-import (
-	"encoding/binary"
-	"hash/adler32"
-)
+import "encoding/binary"
 
 // Zlib is the function [Zlib] with the tables of d.
 func (d *Decoder) Zlib(dst, src []byte) (n, consumed int, err error) {
@@ -23,7 +20,7 @@ func (d *Decoder) Zlib(dst, src []byte) (n, consumed int, err error) {
 	if len(src)-consumed < trailer {
 		return n, 0, ErrShort
 	}
-	if binary.BigEndian.Uint32(src[consumed:]) != adler32.Checksum(dst[:n]) {
+	if binary.BigEndian.Uint32(src[consumed:]) != checksum(dst[:n]) {
 		return n, 0, ErrCorrupt
 	}
 	return n, consumed + trailer, nil
