@@ -17,9 +17,13 @@ import (
 )
 
 // round runs every step of a case once with every contender, step by step.
-func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *result.Case, cache result.Cache, round int) error {
+func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *result.Case, cache result.Cache, round int) (err error) {
+	defer func() {
+		for _, e := range entries {
+			err = errors.Join(err, os.RemoveAll(e.env.scratch))
+		}
+	}()
 	for _, e := range entries {
-		defer os.RemoveAll(e.env.scratch)
 		if err := r.setup(ctx, e); err != nil {
 			return fmt.Errorf("set up %s: %w", e.Name, err)
 		}
@@ -80,19 +84,19 @@ func (r *Runner) log(c Case, s result.Sample) {
 }
 
 // sample runs one command between its preparations and its check.
-func (r *Runner) sample(ctx context.Context, e *entry, cmd Command, cache result.Cache) (map[result.Metric]float64, string, error) {
+func (r *Runner) sample(ctx context.Context, e *entry, cmd Command, cache result.Cache) (values map[result.Metric]float64, text string, err error) {
 	if cmd.Compute != nil {
-		values, err := cmd.Compute(ctx, e.env)
+		values, err = cmd.Compute(ctx, e.env)
 		return values, "", err
 	}
 	output := e.env.Path(cmd.Writes)
 	if err := makeRoom(output, cmd.Grows); err != nil {
 		return nil, "", err
 	}
-	if !cmd.Grows {
-		defer os.RemoveAll(output)
+	if output != "" && !cmd.Grows {
+		defer func() { err = errors.Join(err, os.RemoveAll(output)) }()
 	}
-	values := make(map[result.Metric]float64)
+	values = make(map[result.Metric]float64)
 	before, err := r.prepare(ctx, e, cmd, cache, values)
 	if err != nil {
 		return nil, "", err

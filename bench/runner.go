@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -53,21 +54,21 @@ func NewRunner(opts Options) *Runner {
 // Run runs the cases. What fails within a case is in its samples; the error
 // is of the harness itself, or the context's. The results so far are returned
 // beside it.
-func (r *Runner) Run(ctx context.Context, cases []Case) (*result.Run, error) {
+func (r *Runner) Run(ctx context.Context, cases []Case) (run *result.Run, err error) {
 	scratch, err := os.MkdirTemp(r.opts.Scratch, "run-")
 	if err != nil {
 		return nil, fmt.Errorf("make scratch directory: %w", err)
 	}
-	defer os.RemoveAll(scratch)
-	run := &result.Run{
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	run = &result.Run{
 		Schema: result.Schema, Started: time.Now().UTC().Truncate(time.Second),
 		Rounds: r.opts.Rounds, Machine: machine(scratch),
 	}
 	for _, c := range cases {
 		done, caseErr := r.runCase(ctx, c, scratch)
 		run.Cases = append(run.Cases, done)
-		if err = caseErr; err != nil {
-			err = fmt.Errorf("case %s: %w", c.Name, err)
+		if caseErr != nil {
+			err = fmt.Errorf("case %s: %w", c.Name, caseErr)
 			break
 		}
 	}
@@ -79,8 +80,8 @@ func (r *Runner) Run(ctx context.Context, cases []Case) (*result.Run, error) {
 	return run, err
 }
 
-func (r *Runner) runCase(ctx context.Context, c Case, scratch string) (result.Case, error) {
-	out := result.Case{
+func (r *Runner) runCase(ctx context.Context, c Case, scratch string) (out result.Case, err error) {
+	out = result.Case{
 		Name: c.Name, Title: c.Title, Shows: c.Shows, Metric: c.Metric,
 		Caches: c.Caches, Steps: c.Steps,
 	}
@@ -97,7 +98,7 @@ func (r *Runner) runCase(ctx context.Context, c Case, scratch string) (result.Ca
 		if err := os.MkdirAll(fixture, 0o755); err != nil {
 			return out, err
 		}
-		defer os.RemoveAll(fixture)
+		defer func() { err = errors.Join(err, os.RemoveAll(fixture)) }()
 		if c.Prepare != nil {
 			if err := c.Prepare(ctx, shared); err != nil {
 				return out, fmt.Errorf("prepare: %w", err)

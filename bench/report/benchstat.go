@@ -58,7 +58,7 @@ func benchLine(b *bufio.Writer, name string, s result.Sample) {
 			fmt.Fprintf(b, " %.0f %s", v*u.factor, u.unit)
 		}
 	}
-	b.WriteByte('\n')
+	fmt.Fprintln(b)
 }
 
 // word is a name without what separates the parts of a benchmark's name.
