@@ -60,8 +60,8 @@ type checker struct {
 // pass claims the clusters in one range of the file, metadata first.
 func (c *checker) pass(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		c.claimFixed, c.checkSnapshots, c.checkBitmaps, c.checkRefcountTable,
-		c.claimL2Tables, c.checkL2Tables, c.checkStreams, c.checkRefcounts,
+		c.claimFixed, c.checkRefcountTable, c.claimL2Tables, c.checkSnapshots, c.checkBitmaps,
+		c.checkL2Tables, c.checkStreams, c.checkRefcounts,
 	} {
 		if err := step(ctx); err != nil {
 			return err

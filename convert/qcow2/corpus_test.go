@@ -64,6 +64,16 @@ func run(t testing.TB, name string, args ...string) []byte {
 
 func openFile(t testing.TB, path string, opts qcow2.Options) *qcow2.Image {
 	t.Helper()
+	f, size := openRead(t, path)
+	im, err := qcow2.Open(f, size, opts)
+	if err != nil {
+		t.Fatalf("Open %s: %v", filepath.Base(path), err)
+	}
+	return im
+}
+
+func openRead(t testing.TB, path string) (f *os.File, size int64) {
+	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -73,11 +83,7 @@ func openFile(t testing.TB, path string, opts qcow2.Options) *qcow2.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := qcow2.Open(f, st.Size(), opts)
-	if err != nil {
-		t.Fatalf("Open %s: %v", filepath.Base(path), err)
-	}
-	return im
+	return f, st.Size()
 }
 
 // sameBytes compares an image with a raw file, windows in parallel.

@@ -2,6 +2,7 @@ package qcow2
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/blockmill/blockmill/convert/badimage"
 )
@@ -66,6 +67,8 @@ func (g *geometry) checkPlace(field string, fieldOffset int64, offset uint64, le
 		return nil
 	case offset%uint64(g.clusterSize) != 0:
 		return corrupt(field, fieldOffset, badimage.Int(offset), "a multiple of the cluster size "+badimage.Int(g.clusterSize))
+	case offset > math.MaxInt64:
+		return corrupt(field, fieldOffset, badimage.Int(offset), "less than 2^63")
 	case length == 0:
 		return nil
 	case offset == 0:
