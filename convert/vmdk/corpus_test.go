@@ -37,6 +37,9 @@ func TestCorpus(t *testing.T) {
 			if img.Size() != size {
 				t.Fatalf("Size() = %d, want %d", img.Size(), size)
 			}
+			if err := img.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			var g errgroup.Group
 			g.SetLimit(2)
 			const window = 4 << 20

@@ -16,8 +16,10 @@ type tableRun struct {
 	sector uint32
 	// entries are the entries of the one table of the run. They are nil when
 	// there is no table, or when the tables lie in a hole of the file, and so
-	// hold nothing. They are valid until the visitor returns.
+	// hold nothing. raw are their bytes. Both are valid until the visitor
+	// returns.
 	entries []uint32
+	raw     []byte
 }
 
 const (
@@ -142,8 +144,9 @@ func (w *tableWalk) read(ctx context.Context, index, count int64, sector uint32)
 			return err
 		}
 		for i := range n {
-			decodeEntries(w.entries, raw[i*tableSectors*sectorSize:])
 			run := tableRun{index: index + i, count: 1, sector: sector + uint32(i*tableSectors), entries: w.entries}
+			run.raw = raw[i*tableSectors*sectorSize:][:tableSectors*sectorSize]
+			decodeEntries(run.entries, run.raw)
 			if err := w.visit(run); err != nil {
 				return err
 			}
