@@ -1,33 +1,64 @@
 package vmdk
 
-// maxSpare is how many buffers of one kind an extent keeps for its readers.
-const maxSpare = 8
+import "github.com/blockmill/blockmill/blockio"
 
-// buffers lends buffers of one size and keeps the ones that come back.
+const (
+	// readAhead is the most bytes of stored grains that are fetched at once.
+	readAhead = 1 << 20
+	// pageAlign is what direct reads ask of a buffer's address at most.
+	pageAlign = blockio.BlockSize
+	// maxSpare is how many buffers of one kind an extent keeps for reuse.
+	maxSpare = 8
+)
+
+// buffers lends buffers to the readers of an extent: large ones of the arena
+// while it has room, else small ones of its own. It never waits, for readers
+// hold buffers of the arena already.
 type buffers struct {
-	size  int
+	arena *blockio.Arena
+	small int
 	spare chan []byte
 }
 
-// readAhead is the most bytes of stored grains that are fetched at once.
-const readAhead = 1 << 20
-
-func newBuffers(size int64) *buffers {
-	return &buffers{size: int(size), spare: make(chan []byte, maxSpare)}
+// newBuffers makes buffers that have room for at least size bytes.
+func newBuffers(arena *blockio.Arena, size int64) *buffers {
+	return &buffers{arena: arena, small: int(size), spare: make(chan []byte, maxSpare)}
 }
 
-func (b *buffers) get() []byte {
+// buffer is what buffers lend, until release.
+type buffer struct {
+	bytes []byte
+	from  *buffers
+	arena *blockio.Buffer
+}
+
+// get lends a buffer of most bytes, or at least of the size that every buffer
+// has.
+func (b *buffers) get(most int) buffer {
+	if most > b.small {
+		if lent := b.arena.TryGet(most); lent != nil {
+			return buffer{bytes: lent.Bytes(), arena: lent}
+		}
+	}
 	select {
 	case p := <-b.spare:
-		return p
+		return buffer{bytes: p, from: b}
 	default:
-		return make([]byte, b.size)
+		return buffer{bytes: make([]byte, b.small), from: b}
 	}
 }
 
-func (b *buffers) put(p []byte) {
+func (b buffer) release() {
+	if b.arena != nil {
+		b.arena.Release()
+		return
+	}
 	select {
-	case b.spare <- p:
+	case b.from.spare <- b.bytes:
 	default:
 	}
 }
+
+// at is the buffer's room for bytes of the file from off on, where a direct
+// read may put them.
+func (b buffer) at(off int64) []byte { return b.bytes[off%pageAlign:] }

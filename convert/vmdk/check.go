@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert/badimage"
 )
 
@@ -147,7 +148,7 @@ func (c *checker) batch(ctx context.Context, first, end int64) error {
 		if run.entries == nil {
 			return nil
 		}
-		if c.s.h.redundant() && !isZero(run.raw) {
+		if c.s.h.redundant() && !blockio.IsZero(run.raw) {
 			sums[run.index] = maphash.Bytes(c.seed, run.raw)
 		}
 		return c.grains(run)
@@ -159,7 +160,7 @@ func (c *checker) batch(ctx context.Context, first, end int64) error {
 		if err := c.tables(c.s.rgd, run); err != nil {
 			return err
 		}
-		if run.entries == nil || isZero(run.raw) {
+		if run.entries == nil || blockio.IsZero(run.raw) {
 			return nil
 		}
 		if sum, ok := sums[run.index]; !ok || sum != maphash.Bytes(c.seed, run.raw) {

@@ -88,8 +88,8 @@ func (r *grainRange) readPlain(entries []uint32) error {
 // another in the file are fetched at once; an entry tells where the one before
 // it ends at the latest.
 func (r *grainRange) readStored(entries []uint32) error {
-	buf := r.s.buffers.get()
-	defer r.s.buffers.put(buf)
+	buf := r.s.stored.get(readAhead)
+	defer buf.release()
 	for i := 0; i < r.count; {
 		if !present(entries[i]) {
 			zeros, _ := r.part(i, i+1)
@@ -97,9 +97,10 @@ func (r *grainRange) readStored(entries []uint32) error {
 			i++
 			continue
 		}
-		j, end := r.run(entries, i, len(buf))
 		start := int64(entries[i]) * sectorSize
-		got := buf[:end-start]
+		room := buf.at(start)
+		j, end := r.run(entries, i, len(room))
+		got := room[:end-start]
 		if err := r.s.file.readFull(got, start); err != nil {
 			return err
 		}
@@ -109,7 +110,7 @@ func (r *grainRange) readStored(entries []uint32) error {
 				return err
 			}
 		}
-		if err := r.decodeLast(i, int64(entries[i])*sectorSize, start, got, buf); err != nil {
+		if err := r.decodeLast(i, int64(entries[i])*sectorSize, start, got, room); err != nil {
 			return err
 		}
 		i++
@@ -148,15 +149,15 @@ func (r *grainRange) run(entries []uint32, i, limit int) (j int, end int64) {
 
 // decodeLast decodes the last grain of a fetch, which stands at byte offset at
 // of the file; got holds the file from start on. When the grain is longer than
-// got it is fetched again, into buf, of which got is a part.
-func (r *grainRange) decodeLast(i int, at, start int64, got, buf []byte) error {
+// got it is fetched again, into room, of which got is a part.
+func (r *grainRange) decodeLast(i int, at, start int64, got, room []byte) error {
 	data := got[at-start:]
 	m := parseGrainMarker(data)
 	if err := r.s.checkGrainMarker(m, r.first+int64(i), at); err != nil {
 		return err
 	}
 	if stored := grainMarkerSize + int(m.size); stored > len(data) {
-		data = buf[:stored]
+		data = room[:stored]
 		if err := r.s.file.readFull(data, at); err != nil {
 			return err
 		}
@@ -181,12 +182,12 @@ func (r *grainRange) decode(i int, at int64, data []byte) error {
 	if int64(len(p)) == s.grainBytes {
 		return s.inflateGrain(p, data, g, at)
 	}
-	whole := s.grains.get()
-	defer s.grains.put(whole)
-	if err := s.inflateGrain(whole, data, g, at); err != nil {
+	whole := s.grains.get(int(s.grainBytes))
+	defer whole.release()
+	if err := s.inflateGrain(whole.bytes[:s.grainBytes], data, g, at); err != nil {
 		return err
 	}
-	copy(p, whole[guest-g*s.grainBytes:])
+	copy(p, whole.bytes[guest-g*s.grainBytes:])
 	return nil
 }
 

@@ -22,8 +22,9 @@ type sparse struct {
 	// descriptor leaves of it.
 	size       int64
 	grainBytes int64
-	// buffers lends room for stored grains, grains for decoded ones.
-	buffers, grains *buffers
+	// stored lends room for grains as they are in the file, grains for
+	// decoded ones.
+	stored, grains *buffers
 }
 
 // openSparse reads and checks a header, its copy at the end of the file, and
@@ -53,8 +54,8 @@ func openSparse(file source, tables *tableCache, opts Options) (*sparse, error) 
 	if err := s.checkPlaces(); err != nil {
 		return nil, err
 	}
-	s.buffers = newBuffers(max(readAhead, s.maxStored()+sectorSize))
-	s.grains = newBuffers(s.grainBytes)
+	s.stored = newBuffers(opts.Arena, pageAlign+s.maxStored()+sectorSize)
+	s.grains = newBuffers(opts.Arena, s.grainBytes)
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package vmdk
 import (
 	"io"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert/badimage"
 )
 
@@ -126,7 +127,7 @@ func (s *sparse) refuseDescriptor(line extentLine) error {
 	if err := s.file.readFull(text, at); err != nil {
 		return err
 	}
-	if !isZero(text) {
+	if !blockio.IsZero(text) {
 		return badimage.Unsupported(format, "descriptor in extent "+badimage.Quote(line.name), at, badimage.Quote(text), "none in an extent of a split image")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert/badimage"
 )
 
@@ -32,7 +33,7 @@ func (c *checker) tail(ctx context.Context) error {
 	if err := s.file.readFull(p, end); err != nil {
 		return err
 	}
-	if !isZero(p) {
+	if !blockio.IsZero(p) {
 		return badimage.Corrupt(format, "end of file", end, badimage.Int(rest)+" bytes that no table names", "zeros")
 	}
 	return ctx.Err()
@@ -66,7 +67,7 @@ func (r *gapReader) read(ctx context.Context, file source, start, end int64) err
 		if err := file.readFull(sector[:], start*sectorSize); err != nil {
 			return err
 		}
-		zero := isZero(sector[:])
+		zero := blockio.IsZero(sector[:])
 		if r.table > 0 {
 			r.table--
 		} else if m := parseMarker(sector[:]); !zero && m.size == 0 {

@@ -92,10 +92,11 @@ func (w *tableWalk) batch(ctx context.Context, index int64, d []uint32) error {
 }
 
 // neighbours visits count tables that follow one another from sector on. It
-// reads none that lies in a hole of the file.
+// reads none that lies in a hole of the file, but in a stream, where each table
+// has a marker to check.
 func (w *tableWalk) neighbours(ctx context.Context, index, count int64, sector uint32) error {
 	m, ok := w.s.file.ReaderAt.(blockio.Mapper)
-	if !ok || count < holeTables {
+	if !ok || count < holeTables || w.s.footer {
 		return w.read(ctx, index, count, sector)
 	}
 	const tableBytes = tableSectors * sectorSize
