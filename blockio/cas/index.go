@@ -16,7 +16,9 @@ type index struct {
 	dirs    *directories
 	// load reads a segment's directory from the volume.
 	load func(context.Context, SegmentID) (*directory, error)
-	log  *slog.Logger
+	// exists says whether a sealed segment is there and not being removed.
+	exists func(SegmentID) bool
+	log    *slog.Logger
 
 	ctx    context.Context // of background work; close ends it
 	cancel context.CancelFunc
@@ -78,11 +80,11 @@ func (x *index) locate(ctx context.Context, id chunkID) (location, bool, error) 
 	if !x.marks.maybe(id) {
 		return location{}, false, nil
 	}
-	if loc, ok := x.dirs.find(id); ok {
+	if loc, ok := x.dirs.find(id); ok && x.exists(loc.segment) {
 		return loc, true, nil
 	}
 	loc, ok, err := x.db.find(id)
-	if err != nil || !ok {
+	if err != nil || !ok || !x.exists(loc.segment) {
 		return location{}, false, err
 	}
 	// Its neighbours will be asked for next. A directory that cannot be read

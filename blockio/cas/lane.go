@@ -74,7 +74,7 @@ func (h *hold) copy(ctx context.Context, e entry, stored []byte) (*segmentState,
 	if err := h.ensure(ctx); err != nil {
 		return nil, 0, err
 	}
-	if int64(len(h.lane.free())) < e.size() {
+	for int64(len(h.lane.free())) < e.size() { // a lane that was at rest may be full too
 		full := h.lane
 		h.lane = nil
 		h.a.flush(full)

@@ -41,6 +41,10 @@ func (e entry) end() int64 { return int64(e.off) + recordHeaderSize + int64(e.st
 // size is the length of the record.
 func (e entry) size() int64 { return recordHeaderSize + int64(e.stored) }
 
+// takes is what the chunk takes of its segment, its line in the directory
+// included.
+func (e entry) takes() int64 { return e.size() + entrySize }
+
 // sealRecord writes the header of a record whose stored bytes follow it in p.
 func sealRecord(p []byte, e entry) {
 	copy(p[8:], chunkMagic)

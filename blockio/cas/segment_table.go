@@ -126,6 +126,14 @@ func (t *segmentTable) size(id SegmentID) (int64, bool) {
 	return st.size, true
 }
 
+// exists says whether there is a sealed segment that is not being removed.
+func (t *segmentTable) exists(id SegmentID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	st, ok := t.byID[id]
+	return ok && st.open == nil && !st.gone
+}
+
 // nextEpoch begins a new epoch and returns it.
 func (t *segmentTable) nextEpoch() uint64 {
 	t.mu.Lock()

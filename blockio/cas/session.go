@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -62,6 +63,25 @@ func (ses *Session) Close() error {
 	defer s.mu.Unlock()
 	delete(s.sessions, ses)
 	return errors.Join(errs...)
+}
+
+// committed lists the manifests that the session committed, or is about to.
+func (ses *Session) committed() []ManifestID {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	return slices.Clone(ses.manifests)
+}
+
+// sealedBytes is the size of all durable segments that the session touched.
+func (ses *Session) sealedBytes() int64 {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	var n int64
+	for id := range ses.touched {
+		size, _ := ses.store.segments.size(id)
+		n += size
+	}
+	return n
 }
 
 // touch pins a segment for the session; false when it is gone.

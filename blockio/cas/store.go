@@ -32,8 +32,8 @@ type Store struct {
 	// roots is held for reading by whatever makes or drops a root of garbage
 	// collection, and for writing while that gathers the roots.
 	roots sync.RWMutex
-	// collecting admits one garbage collection at a time.
-	collecting sync.Mutex
+	// collecting has a token of the garbage collection that runs.
+	collecting chan struct{}
 
 	mu       sync.Mutex
 	closed   bool                    // guarded by mu
@@ -122,6 +122,8 @@ func openLocked(ctx context.Context, opts Options, lock *blockio.DirLock) (*Stor
 		sessions: make(map[*Session]struct{}),
 		images:   make(map[ManifestID]int),
 		doomed:   make(map[ManifestID]struct{}),
+
+		collecting: make(chan struct{}, 1),
 	}
 	if s.records, err = loadRecords(ctx, opts.Volume, h.id); err != nil {
 		return nil, err
@@ -134,7 +136,7 @@ func openLocked(ctx context.Context, opts Options, lock *blockio.DirLock) (*Stor
 		return nil, err
 	}
 	s.index = newIndex(db, cachedDirectories, opts.Logger)
-	s.index.load = s.loadDirectory
+	s.index.load, s.index.exists = s.loadDirectory, s.segments.exists
 	if err := s.catchUp(ctx); err != nil {
 		return nil, errors.Join(err, s.index.close(), s.objects.close())
 	}
@@ -227,8 +229,8 @@ func (s *Store) readable(ctx context.Context) (*readBuffers, error) {
 
 // segmentSealed is the appender's word that a segment is durable.
 func (s *Store) segmentSealed(seg *openSegment) {
-	s.index.add(seg)
 	s.segments.sealed(seg.state, seg.size)
+	s.index.add(seg)
 }
 
 // segmentFailed is the appender's word that a segment was dropped.
