@@ -5,11 +5,12 @@ import (
 	"iter"
 
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/cas"
 )
 
 // WindowSize is the length in bytes of the aligned parts that a guest's disk
 // is carried in.
-const WindowSize = 4 << 20
+const WindowSize = cas.WindowSize
 
 // mergeGap is the longest run without data that is read along with its
 // neighbours: two reads cost more than the zeros between them.

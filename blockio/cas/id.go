@@ -86,6 +86,17 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 // MarshalText writes the digest as String does.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (d *Digest) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(d)) {
+		return fmt.Errorf("parse digest %q: want %d hexadecimal digits", text, hex.EncodedLen(len(d)))
+	}
+	if _, err := hex.Decode(d[:], text); err != nil {
+		return fmt.Errorf("parse digest %q: %w", text, err)
+	}
+	return nil
+}
+
 // chunkID identifies a chunk: the BLAKE3 of its raw bytes.
 type chunkID [32]byte
 
