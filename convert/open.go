@@ -39,7 +39,7 @@ func Open(src io.ReaderAt, size int64, format Format, opts OpenOptions) (Image, 
 		return given(img, VMDK, err)
 	}
 	if len(opts.Extents) > 0 {
-		return nil, "", errExtents
+		return nil, "", ErrExtents
 	}
 	if format == "" {
 		format, err = detect(found, size)
@@ -63,7 +63,8 @@ func Open(src io.ReaderAt, size int64, format Format, opts OpenOptions) (Image, 
 	return nil, "", fmt.Errorf("%w %q", ErrFormat, format)
 }
 
-var errExtents = errors.New("extents are given, and the image is no VMDK text descriptor")
+// ErrExtents says that extents were given to an image that has none.
+var ErrExtents = errors.New("extents are given, and the image is no VMDK text descriptor")
 
 // given turns what a format's Open returned into what Open returns, without
 // the trap of an interface that holds a nil pointer.

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/badimage"
+	"github.com/blockmill/blockmill/pool"
 )
 
 // The exit statuses.
@@ -31,8 +34,13 @@ func statuses() []struct {
 		status int
 	}{
 		{convert.ErrFormat, exitUsage},
+		{convert.ErrOption, exitUsage},
+		{convert.ErrExtents, exitUsage},
+		{pool.ErrName, exitUsage},
 		{badimage.ErrCorrupt, exitBadInput},
 		{badimage.ErrUnsupported, exitBadInput},
+		{blockio.ErrLocked, exitTemporary},
+		{cas.ErrLocked, exitTemporary},
 		{syscall.EAGAIN, exitTemporary},
 		{syscall.EBUSY, exitTemporary},
 	}
@@ -67,4 +75,13 @@ func oneLine(err error) string {
 		err = errors.New(strings.TrimSuffix(err.Error(), path.Error()) + path.Error())
 	}
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+}
+
+// unwrapAct drops the outermost act of an error, for a caller that names the
+// act together with its object.
+func unwrapAct(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
 }

@@ -21,6 +21,9 @@ type app struct {
 	output         output
 	progress       progressMode
 
+	storePath string
+	arena     *blockio.Arena
+
 	// running is set once a command's flags and arguments were accepted:
 	// what goes wrong before is a usage error.
 	running bool
@@ -29,7 +32,13 @@ type app struct {
 	profile     *os.File
 }
 
-func (a *app) arena() *blockio.Arena { return blockio.NewArena(arenaLimit) }
+// sharedArena is the one arena of the run.
+func (a *app) sharedArena() *blockio.Arena {
+	if a.arena == nil {
+		a.arena = blockio.NewArena(arenaLimit)
+	}
+	return a.arena
+}
 
 // root makes the tree of commands.
 func (a *app) root() *cobra.Command {
@@ -59,7 +68,8 @@ Sizes take K M G T, powers of two.`,
 	flags.Var(&a.progress, "progress", "auto (a bar on a terminal), json (lines on stderr) or none")
 	flags.StringVar(&a.profilePath, "cpuprofile", "", "write a processor profile to this file")
 	_ = flags.MarkHidden("cpuprofile") // the flag exists
-	root.AddCommand(a.infoCommand(), a.mapCommand(), a.compareCommand(), a.manCommand())
+	root.AddCommand(a.infoCommand(), a.mapCommand(), a.convertCommand(), a.compareCommand(),
+		a.digestCommand(), a.storeCommand(), a.manCommand())
 	return root
 }
 

@@ -19,5 +19,5 @@ func (f *runFlags) add(cmd *cobra.Command) {
 // until stop.
 func (a *app) options(f runFlags, act string) (opts convert.Options, stop func()) {
 	report, stop := a.showProgress(act)
-	return convert.Options{Arena: a.arena(), Workers: f.jobs, Progress: report}, stop
+	return convert.Options{Arena: a.sharedArena(), Workers: f.jobs, Progress: report}, stop
 }

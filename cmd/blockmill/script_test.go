@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ func TestScripts(t *testing.T) {
 			"status": statusCommand,
 			"disk":   diskCommand,
 			"poke":   pokeCommand,
+			"damage": damageCommand,
 		},
 	})
 }
@@ -112,4 +114,19 @@ func pokeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	defer f.Close()
 	_, err = f.WriteAt([]byte(args[2]), off)
 	ts.Check(err)
+}
+
+// damageCommand is "damage DIR": changes a byte in the middle of every file.
+func damageCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: damage DIR")
+	}
+	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*"))
+	ts.Check(err)
+	for _, name := range files {
+		p, err := os.ReadFile(name)
+		ts.Check(err)
+		p[len(p)/2] ^= 0x40
+		ts.Check(os.WriteFile(name, p, 0))
+	}
 }
