@@ -14,7 +14,7 @@ type DirectMode uint8
 
 const (
 	// DirectAuto takes the faster way. Large reads are direct, unless the
-	// page cache has the range already; see writeBehind for writes.
+	// page cache has the range already, and so are large aligned writes.
 	DirectAuto DirectMode = iota
 	// DirectOn makes all aligned reads and writes direct. Opening fails
 	// where the file system refuses.
@@ -88,8 +88,9 @@ type Device struct {
 	flush    func(fd int) error
 
 	size        atomic.Int64
-	noDirect    atomic.Bool // the kernel refused a direct read or write after all
-	noCachestat atomic.Bool // the kernel cannot tell what the page cache has
+	noDirect    atomic.Bool  // the kernel refused a direct read or write after all
+	noCachestat atomic.Bool  // the kernel cannot tell what the page cache has
+	behind      atomic.Int64 // bytes written through the cache since write-back was started
 	poison      atomic.Pointer[error]
 
 	// open is held shared by every call and alone by Close, which sets closed.
@@ -97,7 +98,7 @@ type Device struct {
 	closed bool
 
 	// edges keeps direct and buffered writes apart: held shared by direct
-	// ones, alone by the others when the device writes directly. The kernel
+	// ones, alone by the others when there is a direct side. The kernel
 	// cannot drop a cached page from under a direct write while a neighbour
 	// dirties it, and reports that as a failed sync.
 	edges sync.RWMutex

@@ -78,48 +78,69 @@ func cpuSeconds() float64 {
 }
 
 // BenchmarkDeviceWrite fills a sparse file to the disk: what counts is data
-// that is durable in the end.
+// that is durable in the end. "behind" is through the page cache with the
+// write-back of each piece started at once.
 func BenchmarkDeviceWrite(b *testing.B) {
-	for _, m := range directModes {
-		for _, alloc := range []bool{false, true} {
-			for _, workers := range []int{4, 8} {
-				b.Run(fmt.Sprintf("mode=%s/alloc=%v/workers=%d", m.name, alloc, workers), func(b *testing.B) {
-					dir, size := benchPlace(b)
-					b.SetBytes(size)
-					cpu := 0.0
-					for i := 0; b.Loop(); i++ {
-						b.StopTimer()
-						unix.Sync()
-						before := cpuSeconds()
-						b.StartTimer()
-						d := openDevice(b, filepath.Join(dir, strconv.Itoa(i)), blockio.DeviceOptions{
-							Direct: m.mode, Write: true, Create: true,
-						})
-						if err := d.Truncate(4 * size); err != nil {
-							b.Fatal(err)
-						}
-						if alloc {
-							if err := d.Allocate(0, size); err != nil {
-								b.Fatal(err)
-							}
-						}
-						transfer(b, size, 4<<20, workers, func(p []byte, off int64) error {
-							_, err := d.WriteAt(p, off)
-							return err
-						})
-						if err := d.Sync(); err != nil {
-							b.Fatal(err)
-						}
-						b.StopTimer()
-						cpu += cpuSeconds() - before
-						_ = d.Close()
-						_ = os.Remove(d.Name())
-						b.StartTimer()
+	for _, c := range []struct {
+		way     string
+		mode    blockio.DirectMode
+		piece   int64
+		workers int
+		alloc   bool
+	}{
+		{"auto", blockio.DirectAuto, 4 << 20, 4, false},
+		{"auto", blockio.DirectAuto, 4 << 20, 8, false},
+		{"auto", blockio.DirectAuto, 1 << 20, 8, false},
+		{"auto", blockio.DirectAuto, 4 << 20, 4, true},
+		{"auto", blockio.DirectAuto, 4 << 20, 8, true},
+		{"behind", blockio.DirectOff, 4 << 20, 4, false},
+		{"behind", blockio.DirectOff, 4 << 20, 8, false},
+		{"behind", blockio.DirectOff, 4 << 20, 4, true},
+		{"off", blockio.DirectOff, 4 << 20, 4, false},
+		{"auto-uneven", blockio.DirectAuto, 33 << 10, 4, false},
+	} {
+		b.Run(fmt.Sprintf("%s/%dKiBx%d/alloc=%v", c.way, c.piece>>10, c.workers, c.alloc), func(b *testing.B) {
+			dir, size := benchPlace(b)
+			b.SetBytes(size)
+			cpu := 0.0
+			for i := 0; b.Loop(); i++ {
+				b.StopTimer()
+				unix.Sync()
+				before := cpuSeconds()
+				b.StartTimer()
+				path := filepath.Join(dir, strconv.Itoa(i))
+				d := openDevice(b, path, blockio.DeviceOptions{Direct: c.mode, Write: true, Create: true})
+				if err := d.Truncate(4 * size); err != nil {
+					b.Fatal(err)
+				}
+				if c.alloc {
+					if err := d.Allocate(0, size); err != nil {
+						b.Fatal(err)
 					}
-					b.ReportMetric(cpu/float64(b.N), "cpu-s/op")
+				}
+				f, err := os.OpenFile(path, os.O_RDWR, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				transfer(b, size, c.piece, c.workers, func(p []byte, off int64) error {
+					_, err := d.WriteAt(p, off)
+					if err == nil && c.way == "behind" {
+						err = unix.SyncFileRange(int(f.Fd()), off, int64(len(p)), unix.SYNC_FILE_RANGE_WRITE)
+					}
+					return err
 				})
+				if err := d.Sync(); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				cpu += cpuSeconds() - before
+				_ = f.Close()
+				_ = d.Close()
+				_ = os.Remove(path)
+				b.StartTimer()
 			}
-		}
+			b.ReportMetric(cpu/float64(b.N), "cpu-s/op")
+		})
 	}
 }
 
