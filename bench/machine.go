@@ -31,7 +31,8 @@ func machine(scratch string) result.Machine {
 	m.OS = strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`)
 	var uts unix.Utsname
 	if unix.Uname(&uts) == nil {
-		m.Kernel = unix.ByteSliceToString(uts.Sysname[:]) + " " + unix.ByteSliceToString(uts.Release[:])
+		release, _, _ := strings.Cut(unix.ByteSliceToString(uts.Release[:]), "-") // without the builder's name
+		m.Kernel = unix.ByteSliceToString(uts.Sysname[:]) + " " + release
 	}
 	return m
 }

@@ -98,11 +98,11 @@ func tiles(r *result.Run) []fact {
 		samples += len(c.Samples)
 		failed += len(c.Failures())
 	}
-	out := []fact{
-		{"goals met", fmt.Sprintf("%d of %d", met, judged)},
-		{"rounds, in turn", fmt.Sprint(r.Rounds)},
-		{"measurements", fmt.Sprint(samples)},
+	var out []fact
+	if judged > 0 {
+		out = append(out, fact{"goals met", fmt.Sprintf("%d of %d", met, judged)})
 	}
+	out = append(out, fact{"rounds, in turn", fmt.Sprint(r.Rounds)}, fact{"measurements", fmt.Sprint(samples)})
 	if failed > 0 {
 		out = append(out, fact{"of them failed", fmt.Sprint(failed)})
 	}
