@@ -39,6 +39,9 @@ func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *resul
 			}
 			s := result.Sample{Contender: e.Name, Step: step, Cache: cache, Round: round}
 			values, text, err := r.sample(ctx, e, cmd, cache)
+			if cause := ctx.Err(); cause != nil {
+				return cause // what was cut off is no failure
+			}
 			if err != nil {
 				e.out = !c.Independent
 				s.Error = e.env.Redact(err.Error())

@@ -211,14 +211,19 @@ func TestRunCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	opts := place(t)
 	steps := copying(`cat "$1" >"$2"`)
-	cmd := steps["copy"]
-	cmd.Check = func(context.Context, *bench.Env) error { cancel(); return nil }
+	cmd, checked := steps["copy"], 0
+	cmd.Check = func(context.Context, *bench.Env) error {
+		if checked++; checked == 2 {
+			cancel()
+		}
+		return nil
+	}
 	steps["copy"] = cmd
 	r, err := bench.NewRunner(opts).Run(ctx, []bench.Case{copyCase(bench.Contender{Name: bench.Ours, Program: bench.Ours, Steps: steps})})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Run = %v, want that it was cancelled", err)
 	}
-	if n := len(r.Cases[0].Samples); n != 1 {
-		t.Errorf("%d samples, want the one before the end", n)
+	if samples := r.Cases[0].Samples; len(samples) != 1 || samples[0].Error != "" {
+		t.Errorf("samples %+v, want the one before the end", samples)
 	}
 }

@@ -148,21 +148,19 @@ func chartBars(c *result.Case, step string, cache result.Cache) []bar {
 		}
 		b := newBar(c, contender.Name, step, cache)
 		b.label = contender.Name
-		switch {
-		case contender.Missing != "":
+		if contender.Missing != "" {
 			b.class, b.note = "gone", contender.Missing
+		}
+		switch {
+		case b.note == "" && b.summary.N == 0:
+			continue // the run was ended before
 		case b.note != "":
 		case contender.Ours:
 			b.class = "ours"
-		default:
-			b.class = "peer"
-			if best < 0 || b.summary.Median < bars[best].summary.Median {
-				best = len(bars)
-			}
+		case best < 0 || b.summary.Median < bars[best].summary.Median:
+			best = len(bars)
 		}
-		if contender.Missing != "" || b.note != "" || b.summary.N > 0 {
-			bars = append(bars, b)
-		}
+		bars = append(bars, b)
 	}
 	if best >= 0 {
 		bars[best].class = "best"

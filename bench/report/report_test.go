@@ -116,6 +116,28 @@ func TestHTML(t *testing.T) {
 	}
 }
 
+// Of a run that was ended early some have samples, others none, in any order.
+func TestHTMLOfAnUnfinishedRun(t *testing.T) {
+	whole := example()
+	for n := range whole.Cases[0].Samples {
+		for _, first := range []bool{true, false} {
+			r := example()
+			if c := &r.Cases[0]; first {
+				c.Samples = c.Samples[:n]
+			} else {
+				c.Samples = c.Samples[n:]
+			}
+			var b bytes.Buffer
+			if err := report.HTML(&b, r); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(b.String(), "NaN") {
+				t.Errorf("first %v of %d: a coordinate is no number", first, n)
+			}
+		}
+	}
+}
+
 func TestHTMLOfNothing(t *testing.T) {
 	var b bytes.Buffer
 	if err := report.HTML(&b, &result.Run{}); err != nil {
