@@ -12,11 +12,12 @@ const batch = 256
 
 // readAt fills p with the guest bytes at off, all inside the extent.
 func (s *sparse) readAt(p []byte, off int64) error {
-	var entries [batch + 1]uint32
+	var entries [batch + 2]uint32
 	for len(p) > 0 {
 		first := off / s.grainBytes
 		last := min((off+int64(len(p))-1)/s.grainBytes, first+batch-1)
-		// One entry more tells where the last stored grain ends.
+		// One entry more tells where the last stored grain ends, and a zero
+		// after it ends the lot.
 		n := last - first + 1
 		if last+1 < s.h.grains() && s.h.compressed() {
 			n++
