@@ -21,7 +21,8 @@ chunks. One process at a time opens a store.`,
 	}
 	cmd.PersistentFlags().StringVar(&a.storePath, "store", "", "the store's directory (required)")
 	cmd.AddCommand(a.storeInitCommand(), a.storeImportCommand(), a.storeExportCommand(), a.storeListCommand(),
-		a.storeRemoveCommand())
+		a.storeRemoveCommand(), a.storeStatCommand(), a.storeGCCommand(), a.storeVerifyCommand(),
+		a.storeRebuildCommand(), a.storeCheckCommand())
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -69,12 +70,12 @@ digest under which the store has it.`,
 	return cmd
 }
 
-func (a *app) exportImage(ctx context.Context, store *openStore, img pool.Image, path string, opts convert.CreateOptions, direct directMode, run runFlags) error {
+func (a *app) exportImage(ctx context.Context, store *openStore, img pool.Image, path string, opts convert.CreateOptions, direct directMode, run runFlags) (err error) {
 	src, err := store.OpenImage(ctx, img.Manifest)
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer func() { err = errors.Join(err, src.Close()) }()
 	t, err := openTarget(path, src.Size(), opts, direct)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (a *app) storeInitCommand() *cobra.Command {
 
 // initStore makes the store's directories as far as they are missing, and the
 // store in them: one that was begun and not finished is finished.
-func initStore(ctx context.Context, dir string) error {
+func initStore(ctx context.Context, dir string) (err error) {
 	if err := os.MkdirAll(filepath.Join(dir, volumeDir), 0o750); err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func initStore(ctx context.Context, dir string) error {
 		return err
 	}
 	opts.Creator = creator()
-	defer s.lock.Unlock()
+	defer func() { err = errors.Join(err, s.lock.Unlock()) }()
 	if err := cas.Init(ctx, opts); err != nil {
 		return unwrapAct(err)
 	}

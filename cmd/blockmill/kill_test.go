@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// killSecondsEnv is how long TestKill goes on, in seconds.
+const killSecondsEnv = "BLOCKMILL_KILL_SECONDS"
+
+// killDisks is how many different disks there are to import.
+const killDisks = 4
+
+// TestKill kills the program at random moments of imports, removals and
+// garbage collections. Whatever it had acknowledged must hold afterwards:
+// imported images are there with their bytes, removed ones are not, and the
+// store is sound.
+func TestKill(t *testing.T) {
+	limit := 8 * time.Second
+	if text := os.Getenv(killSecondsEnv); text != "" {
+		var err error
+		if limit, err = time.ParseDuration(text + "s"); err != nil {
+			t.Fatal(err)
+		}
+	} else if testing.Short() {
+		limit = 2 * time.Second
+	}
+	k := newKiller(t)
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
+		k.strike()
+		k.checkNames()
+		if k.strikes%8 == 0 {
+			k.checkBytes()
+		}
+	}
+	k.checkBytes()
+	t.Logf("%d strikes, %d in time, %d images at the end", k.strikes, k.killed, len(k.images))
+	if k.killed == 0 {
+		t.Error("no process was killed before its end: nothing was tested")
+	}
+}
+
+// killer knows what a store that is being struck must hold.
+type killer struct {
+	t       *testing.T
+	exe     string
+	dir     string
+	store   string
+	random  *rand.Rand
+	digests [killDisks]string
+
+	images map[string]string // acknowledged: name to digest
+	// pending is the image that a killed process was adding or removing: it
+	// may be there or not. Empty for none.
+	pending       string
+	pendingDigest string
+
+	strikes, killed, named int
+	// usual is about how long each kind of command takes.
+	usual map[string]time.Duration
+}
+
+func newKiller(t *testing.T) *killer {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	k := &killer{
+		t: t, exe: exe, dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 0)),
+		images: make(map[string]string), usual: make(map[string]time.Duration),
+	}
+	k.store = filepath.Join(k.dir, "S")
+	k.must("store", "init", "--store", k.store)
+	for i := range k.digests {
+		if err := writeDisk(k.disk(i), uint64(i)); err != nil {
+			t.Fatal(err)
+		}
+		k.digests[i] = strings.TrimSpace(k.must("digest", "-f", "raw", k.disk(i)))
+	}
+	return k
+}
+
+func (k *killer) disk(i int) string { return filepath.Join(k.dir, fmt.Sprintf("disk%d", i)) }
+
+// command is the program: the test binary under its name.
+func (k *killer) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, k.exe, args...) // killed with SIGKILL
+	cmd.Args[0] = "blockmill"
+	return cmd
+}
+
+// must runs a command to its end.
+func (k *killer) must(args ...string) string {
+	k.t.Helper()
+	cmd := k.command(k.t.Context(), args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		k.t.Fatalf("blockmill %s: %v: %s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
+	}
+	return stdout.String()
+}
+
+// strike begins a command and kills it after a time that is as likely before
+// as after its end. It says whether the command had acknowledged.
+func (k *killer) strike() {
+	k.strikes++
+	names := slices.Sorted(func(yield func(string) bool) {
+		for name := range k.images {
+			if !yield(name) {
+				return
+			}
+		}
+	})
+	switch n := k.random.IntN(10); {
+	case n < 6 || len(names) == 0:
+		disk := k.random.IntN(killDisks)
+		k.named++
+		name := fmt.Sprintf("image-%d", k.named)
+		if k.run("store", "import", "--store", k.store, "-f", "raw", "--name", name, k.disk(disk)) {
+			k.images[name] = k.digests[disk]
+		} else {
+			k.pending, k.pendingDigest = name, k.digests[disk]
+		}
+	case n < 8:
+		name := names[k.random.IntN(len(names))]
+		digest := k.images[name]
+		delete(k.images, name)
+		if !k.run("store", "rm", "--store", k.store, name) {
+			k.pending, k.pendingDigest = name, digest
+		}
+	default:
+		k.run("store", "gc", "--store", k.store)
+	}
+}
+
+// run runs a store's command, perhaps not to its end, and says whether it
+// acknowledged.
+func (k *killer) run(args ...string) bool {
+	usual := k.usual[args[1]]
+	if usual == 0 {
+		usual = time.Second
+	}
+	ctx, cancel := context.WithTimeout(k.t.Context(), time.Duration(k.random.Int64N(int64(2*usual))))
+	defer cancel()
+	cmd := k.command(ctx, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	start := time.Now()
+	err := cmd.Run()
+	if err == nil {
+		k.usual[args[1]] = (usual + time.Since(start)) / 2
+		return true
+	}
+	if ctx.Err() == nil {
+		k.t.Fatalf("blockmill %s: %v: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	k.killed++
+	return false
+}
+
+// checkNames opens the store again: it must list exactly what was
+// acknowledged, give or take what was pending, which is settled by that.
+func (k *killer) checkNames() {
+	k.t.Helper()
+	var listed []struct{ Name, Digest string }
+	if err := json.Unmarshal([]byte(k.must("store", "ls", "-o", "json", "--store", k.store)), &listed); err != nil {
+		k.t.Fatal(err)
+	}
+	found := make(map[string]string)
+	for _, img := range listed {
+		found[img.Name] = img.Digest
+	}
+	if _, ok := found[k.pending]; ok && k.pending != "" {
+		k.images[k.pending] = k.pendingDigest
+	}
+	k.pending = ""
+	for name, digest := range k.images {
+		if found[name] != digest {
+			k.t.Fatalf("strike %d: image %s has digest %q, want %s", k.strikes, name, found[name], digest)
+		}
+	}
+	if len(found) != len(k.images) {
+		k.t.Fatalf("strike %d: %d images are listed, want %d", k.strikes, len(found), len(k.images))
+	}
+}
+
+// checkBytes reads everything.
+func (k *killer) checkBytes() {
+	k.t.Helper()
+	k.must("store", "check", "--store", k.store)
+	k.must("store", "verify", "--store", k.store)
+	out := filepath.Join(k.dir, "out")
+	for name, digest := range k.images {
+		k.must("store", "export", "--store", k.store, name, out)
+		if got := strings.TrimSpace(k.must("digest", "-f", "raw", out)); got != digest {
+			k.t.Fatalf("strike %d: image %s gave bytes of digest %s, want %s", k.strikes, name, got, digest)
+		}
+		break // the rest were verified by the store itself
+	}
+}
