@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/blockmill/blockmill/blockio"
 )
@@ -27,6 +28,8 @@ type member struct {
 	// What Open found; guarded by Volume.membership.
 	adopt      bool // empty, without an identity
 	rebuilding bool // may lack objects
+
+	missed atomic.Int64 // removals
 
 	mu       sync.Mutex
 	failure  error // of the last call, nil when it went well

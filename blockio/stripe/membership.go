@@ -173,22 +173,56 @@ func (v *Volume) exclude(ctx context.Context, lagging memberSet) error {
 	return v.record(ctx, want)
 }
 
-// join takes members back that lag no more; rebuilt says that they have all
-// objects too.
-func (v *Volume) join(ctx context.Context, joining, rebuilt memberSet) error {
+// lagging is the present members that are not in sync, and how many removals
+// each has missed so far.
+func (v *Volume) lagging() (lagging memberSet, missed []int64) {
+	v.membership.mu.Lock()
+	defer v.membership.mu.Unlock()
+	missed = make([]int64, len(v.members))
+	for i, m := range v.members {
+		missed[i] = m.missed.Load()
+		if m.present() && !m.adopt && !v.membership.inSync.has(i) {
+			lagging.add(i)
+		}
+	}
+	return lagging, missed
+}
+
+// join takes members back that lag no more, unless they have missed another
+// removal since lagging was asked.
+func (v *Volume) join(ctx context.Context, joining memberSet, missed []int64) error {
 	ms := &v.membership
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	want := ms.inSync
-	for _, m := range v.members {
-		if joining.has(m.index) {
-			want.add(m.index)
-		}
-		if rebuilt.has(m.index) {
-			m.rebuilding = false
+	for i, m := range v.members {
+		if joining.has(i) && m.missed.Load() == missed[i] {
+			want.add(i)
 		}
 	}
+	if want == ms.inSync {
+		return nil
+	}
 	return v.record(ctx, want)
+}
+
+// complete records that all members in sync have all objects, but those that
+// failed.
+func (v *Volume) complete(ctx context.Context, failed memberSet) error {
+	ms := &v.membership
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	changed := false
+	for i, m := range v.members {
+		if ms.inSync.has(i) && !failed.has(i) && m.rebuilding {
+			m.rebuilding = false
+			changed = true
+		}
+	}
+	if !changed || v.geo.m == 0 {
+		return nil
+	}
+	return v.record(ctx, ms.inSync)
 }
 
 // recordClose makes one more record at the end, where a single shard can hold a

@@ -86,7 +86,8 @@ func (v *Volume) openData(ctx context.Context, name string) *Object {
 	inSync := v.membership.snapshot()
 	good, synced := 0, false
 	for i := range data {
-		if shards[i].err == nil && (good == 0 || shards[i].key() == shards[0].key()) {
+		// The first decides what the others must be.
+		if shards[0].err == nil && shards[i].err == nil && shards[i].key() == shards[0].key() {
 			good++
 			synced = synced || inSync.has(i)
 		}

@@ -35,7 +35,7 @@ func open(ctx context.Context, shards []blockio.Volume, opts Options) (*Volume, 
 	}
 	ref, err := reference(ids, opts)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, failures(members))
 	}
 	if err := refuseStrangers(members, ids, ref); err != nil {
 		return nil, err
@@ -55,6 +55,12 @@ func open(ctx context.Context, shards []blockio.Volume, opts Options) (*Volume, 
 		if v.enc, err = newEncoder(ref.geo); err != nil {
 			return nil, err
 		}
+	}
+	// One row is reserved, and whoever rebuilds takes another, both rounded up
+	// to a power of two.
+	if least := 4 * int64(ref.geo.shards()) * int64(ref.geo.unit); v.arena.Limit() < least {
+		return nil, fmt.Errorf("the arena has %d bytes, rows of %d shards of %d bytes need %d",
+			v.arena.Limit(), ref.geo.shards(), ref.geo.unit, least)
 	}
 	if v.scratch, err = newScratch(ctx, v.arena, ref.geo.shards()*ref.geo.unit); err != nil {
 		return nil, err

@@ -53,6 +53,7 @@ func (v *Volume) removeAll(ctx context.Context, st *nameState) error {
 			removed++
 		default:
 			lagging.add(i)
+			m.missed.Add(1)
 			failed = append(failed, err)
 		}
 	}

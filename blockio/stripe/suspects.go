@@ -1,6 +1,10 @@
 package stripe
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // maxSuspects bounds the queue; what does not fit is found by a scrub.
 const maxSuspects = 1 << 16
@@ -42,4 +46,11 @@ func (s *suspects) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.m)
+}
+
+// names are all that is queued, in their order.
+func (s *suspects) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.m))
 }

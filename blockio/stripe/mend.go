@@ -1,0 +1,204 @@
+package stripe
+
+import (
+	"context"
+	"errors"
+
+	"github.com/blockmill/blockmill/blockio"
+)
+
+// mending is the examination, and the repair, of one object.
+type mending struct {
+	volume *Volume
+	state  *nameState
+	limit  *limiter
+	verify bool // read and check all units
+	repair bool
+
+	// What came of it.
+	findings []Finding
+	lost     []Range
+	bytes    int64     // of shards, read
+	rebuilt  memberSet // members whose shard was written anew
+	failed   memberSet // members whose shard is still missing or wrong
+	errs     []error   // why it is
+}
+
+// mend examines an object. The error is that of the context: what is wrong with
+// shards is in the result.
+func (v *Volume) mend(ctx context.Context, name string, verify, repair bool, limit *limiter) (*mending, error) {
+	st := v.names.hold(name)
+	defer st.drop()
+	m := &mending{volume: v, state: st, limit: limit, verify: verify, repair: repair}
+	st.Lock()
+	removals := st.removals
+	st.Unlock()
+	s := v.survey(ctx, name)
+	if ctx.Err() != nil {
+		return m, errors.Join(context.Cause(ctx), s.close(nil))
+	}
+	if s.err != nil {
+		err := s.err
+		if closeErr := s.close(nil); closeErr != nil {
+			m.errs = append(m.errs, closeErr)
+		}
+		if errors.Is(err, blockio.ErrNotFound) {
+			return m, m.clear(ctx)
+		}
+		m.unreadable(s, err)
+		return m, nil
+	}
+	o, err := v.objectOf(s)
+	if err != nil {
+		m.errs = append(m.errs, err)
+		return m, nil
+	}
+	err = m.examine(ctx, o, removals)
+	return m, errors.Join(err, o.Close())
+}
+
+// unreadable reports an object that is not visible for want of shards.
+func (m *mending) unreadable(s *survey, err error) {
+	m.errs = append(m.errs, err)
+	m.lost = append(m.lost, Range{Object: s.name, Length: -1})
+	for i, mem := range m.volume.members {
+		if f := s.all[i]; mem.present() && f.err != nil {
+			m.failed.add(i)
+			m.find(i, -1, f.err)
+		}
+	}
+}
+
+func (m *mending) find(shard int, row int64, err error) {
+	m.findings = append(m.findings, Finding{
+		Object: m.state.name, Shard: shard, Row: row, Damage: damageOf(err), Err: err,
+	})
+}
+
+// examine finds what is wrong with a visible object, and repairs it.
+func (m *mending) examine(ctx context.Context, o *Object, removals int) error {
+	v := m.volume
+	var targets, useless memberSet
+	for i, mem := range v.members {
+		f := o.shard(i)
+		if f.err == nil {
+			continue
+		}
+		useless.add(i)
+		if mem.present() && v.writable(mem) {
+			targets.add(i)
+			m.find(i, -1, f.err)
+		}
+	}
+	if m.verify {
+		wrong, err := m.check(ctx, o)
+		if err != nil {
+			return err
+		}
+		m.weigh(o, useless, wrong)
+		for i := range wrong {
+			if len(wrong[i]) > 0 {
+				targets.add(i)
+			}
+		}
+	}
+	if targets == (memberSet{}) {
+		v.suspects.remove(o.name)
+		return nil
+	}
+	m.failed = targets
+	if !m.repair || v.enc == nil {
+		return nil
+	}
+	if err := m.rebuild(ctx, o, targets, removals); err != nil {
+		return err
+	}
+	m.settle()
+	return nil
+}
+
+// settle marks what was repaired.
+func (m *mending) settle() {
+	for i := range m.findings {
+		f := &m.findings[i]
+		f.Repaired = m.rebuilt.has(f.Shard) && !m.isLost(f)
+	}
+	for i := range m.volume.members {
+		if m.rebuilt.has(i) {
+			m.failed.remove(i)
+			m.volume.stats.healed.Add(1)
+		}
+	}
+	if m.failed == (memberSet{}) && len(m.lost) == 0 {
+		m.volume.suspects.remove(m.state.name)
+	}
+}
+
+// isLost says whether a finding is of a row that could not be rebuilt.
+func (m *mending) isLost(f *Finding) bool {
+	row := m.volume.geo.rowSize()
+	for _, r := range m.lost {
+		if f.Row >= 0 && r.Offset/row == f.Row {
+			return true
+		}
+	}
+	return false
+}
+
+// clear removes what members have of an object that does not exist, as far as
+// that is safe: from members that are not in sync always, since those in sync
+// would have it otherwise; from the others while all members are present, in
+// sync and complete.
+func (m *mending) clear(ctx context.Context) error {
+	v := m.volume
+	m.state.Lock()
+	defer m.state.Unlock()
+	s := v.survey(ctx, m.state.name) // once more: nobody changes it now
+	err := s.err
+	if closeErr := s.close(nil); closeErr != nil {
+		m.errs = append(m.errs, closeErr)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !errors.Is(err, blockio.ErrNotFound) {
+		return nil // committed meanwhile
+	}
+	inSync, whole := v.footing()
+	for i, mem := range v.members {
+		f := s.all[i]
+		if !mem.present() || f.err != nil && !errors.Is(f.err, ErrCorrupt) {
+			continue
+		}
+		found := Finding{Object: m.state.name, Shard: i, Row: -1, Damage: DamageLeftover, Err: f.err}
+		if m.repair && (whole || !inSync.has(i) && inSync.count() >= v.geo.m) {
+			err := mem.note(mem.vol.Remove(ctx, m.state.name))
+			found.Repaired = err == nil
+			if err != nil {
+				m.errs = append(m.errs, err)
+			} else {
+				v.stats.removed.Add(1)
+			}
+		}
+		if !found.Repaired {
+			m.failed.add(i)
+		}
+		m.findings = append(m.findings, found)
+	}
+	if m.failed == (memberSet{}) {
+		v.suspects.remove(m.state.name)
+	}
+	return nil
+}
+
+// footing is the members in sync, and whether these are all there should be and
+// complete.
+func (v *Volume) footing() (inSync memberSet, whole bool) {
+	v.membership.mu.Lock()
+	defer v.membership.mu.Unlock()
+	whole = true
+	for i, m := range v.members {
+		whole = whole && m.present() && v.membership.inSync.has(i) && !m.rebuilding
+	}
+	return v.membership.inSync, whole
+}

@@ -1,0 +1,169 @@
+package stripe
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blockmill/blockmill/blockio"
+)
+
+// rebuilding writes the shards of some members anew.
+type rebuilding struct {
+	*mending
+	o       *Object
+	targets []*target
+}
+
+// target is a member whose shard is written anew.
+type target struct {
+	member *member
+	w      blockio.Writer
+	sums   []uint64
+	// better says that the new shard has something that the present one has
+	// not.
+	better bool
+	err    error
+}
+
+// rebuild writes the shards of the target members anew. Their good units are
+// taken as they are, the others are rebuilt; what cannot be rebuilt stays as
+// wrong as it is. The present shard stays until the new one takes its place.
+func (m *mending) rebuild(ctx context.Context, o *Object, targets memberSet, removals int) error {
+	r := &rebuilding{mending: m, o: o}
+	for _, mem := range m.volume.members {
+		if targets.has(mem.index) {
+			r.targets = append(r.targets, &target{member: mem, better: o.shard(mem.index).err != nil})
+		}
+	}
+	defer r.abort()
+	if err := r.copy(ctx); err != nil {
+		return err
+	}
+	m.state.Lock()
+	defer m.state.Unlock()
+	if m.state.removals != removals {
+		m.errs = append(m.errs, errRemoved)
+		return nil
+	}
+	r.each(func(t *target) error { return r.commit(ctx, t) })
+	for _, t := range r.targets {
+		switch {
+		case t.err != nil:
+			m.errs = append(m.errs, t.err)
+		case t.better:
+			m.rebuilt.add(t.member.index)
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// copy writes the rows of all targets.
+func (r *rebuilding) copy(ctx context.Context) error {
+	lay := r.o.lay
+	slots, err := r.volume.arena.Get(ctx, lay.shards()*lay.unit)
+	if err != nil {
+		return err
+	}
+	defer slots.Release()
+	r.each(func(t *target) (err error) {
+		t.w, err = t.member.vol.Replace(ctx, r.o.name)
+		return err
+	})
+	for row := range lay.rows() {
+		if err := r.limit.wait(ctx, (lay.k+len(r.targets))*lay.unitOf(row)); err != nil {
+			return err
+		}
+		r.copyRow(row, slots.Bytes())
+	}
+	return nil
+}
+
+func (r *rebuilding) copyRow(row int64, slots []byte) {
+	var want memberSet
+	for _, t := range r.targets {
+		want.add(t.member.index)
+	}
+	c := r.o.newCheckedRow(row, slots)
+	lost := c.load(want) != nil
+	r.bytes += int64(c.good() * c.unit)
+	if lost && !r.verify { // else the check has reported it
+		r.lose(r.o, row, func(i int) bool { return c.units[i] == nil })
+	}
+	r.each(func(t *target) error {
+		i := t.member.index
+		unit := c.units[i]
+		switch {
+		case unit == nil:
+			unit = c.slot(i)
+			t.sums = append(t.sums, r.carry(i, row, unit))
+		default:
+			t.better = t.better || c.spoilt[i] != nil
+			t.sums = append(t.sums, xxhash.Sum64(unit))
+		}
+		_, err := t.w.WriteAt(unit, row*int64(r.o.lay.unit))
+		return err
+	})
+}
+
+// carry reads a unit that cannot be rebuilt, as far as it can be read, and gives
+// it a checksum that it does not have.
+func (r *rebuilding) carry(i int, row int64, unit []byte) uint64 {
+	f := r.o.shard(i)
+	if f.err != nil || r.o.readUnit(i, row, 0, unit) != nil {
+		clear(unit)
+	}
+	if f.err == nil && f.trailer.sums[row] != xxhash.Sum64(unit) {
+		return f.trailer.sums[row]
+	}
+	return poison(unit)
+}
+
+// commit puts the new shard in the place of the present one.
+func (r *rebuilding) commit(ctx context.Context, t *target) error {
+	if !t.better {
+		return nil
+	}
+	tr := trailer{
+		set: r.volume.set, gen: r.o.key.gen, geo: r.volume.geo, size: r.o.key.size,
+		index: t.member.index, name: r.o.name, sums: t.sums,
+	}
+	p := tr.encode()
+	at := r.o.lay.shardBytes()
+	if _, err := t.w.WriteAt(p, at); err != nil {
+		return err
+	}
+	return t.w.Commit(ctx, at+int64(len(p)))
+}
+
+// each calls f for all targets that are well, at once.
+func (r *rebuilding) each(f func(t *target) error) {
+	var g errgroup.Group
+	for _, t := range r.targets {
+		if t.err == nil {
+			g.Go(func() error {
+				t.err = t.member.note(f(t))
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // always nil: the errors are in the targets
+}
+
+// abort drops what was not committed.
+func (r *rebuilding) abort() {
+	var errs []error
+	for _, t := range r.targets {
+		if t.w != nil {
+			errs = append(errs, t.member.wrap(t.w.Abort()))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		r.errs = append(r.errs, err)
+	}
+}
