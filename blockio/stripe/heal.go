@@ -145,12 +145,8 @@ func (v *Volume) plan(ctx context.Context) ([]candidate, error) {
 			if err != nil {
 				return nil, err
 			}
-			c := candidate{name: h.name, survivors: h.members.count()}
-			queued := v.suspects.has(h.name)
-			if queued {
-				c.survivors--
-			}
-			if queued || c.survivors < takers {
+			c := candidate{name: h.name, survivors: v.survivors(h)}
+			if c.survivors < takers || v.suspects.has(h.name) {
 				plan = append(plan, c)
 			}
 		}
@@ -161,6 +157,16 @@ func (v *Volume) plan(ctx context.Context) ([]candidate, error) {
 	return plan, nil
 }
 
+// survivors is how many members seem to have an object whole. One that is queued
+// though all have its name is taken to be damaged on one of them.
+func (v *Volume) survivors(h holding) int {
+	n := h.members.count()
+	if n == len(v.members) && v.suspects.has(h.name) {
+		n--
+	}
+	return n
+}
+
 // catchUp brings members back in sync that lag: what they hold of no object, or
 // of an older write, is removed; then they join.
 func (h *healing) catchUp(ctx context.Context) error {
@@ -169,6 +175,7 @@ func (h *healing) catchUp(ctx context.Context) error {
 	if lagging == (memberSet{}) {
 		return nil
 	}
+	all := lagging
 	kinds, err := v.kinds(ctx)
 	if err != nil {
 		return err
@@ -189,6 +196,11 @@ func (h *healing) catchUp(ctx context.Context) error {
 				}
 			}
 		}
+	}
+	if n := v.membership.snapshot().count(); lagging != all && n < v.geo.m {
+		h.report.Errs = append(h.report.Errs, fmt.Errorf(
+			"%d shards lag, and the %d in sync cannot tell what those missed; empty them to have them rebuilt: %w",
+			all.count(), n, ErrDegraded))
 	}
 	return v.join(ctx, lagging, missed)
 }

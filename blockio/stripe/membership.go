@@ -225,14 +225,13 @@ func (v *Volume) complete(ctx context.Context, failed memberSet) error {
 	return v.record(ctx, ms.inSync)
 }
 
-// recordClose makes one more record at the end, where a single shard can hold a
-// whole object: else one that is put back from a copy made since Open would
-// bring back what was removed after that.
+// recordClose makes one more record at the end: so a shard that is put back from
+// a copy made since Open is known to lag too.
 func (v *Volume) recordClose(ctx context.Context) error {
 	ms := &v.membership
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	if !ms.recorded || v.geo.m < v.geo.k {
+	if !ms.recorded {
 		return nil
 	}
 	return v.record(ctx, ms.inSync)

@@ -111,10 +111,7 @@ func (v *Volume) State(ctx context.Context) (State, error) {
 			if err != nil {
 				return s, fmt.Errorf("stat stripe: %w", err)
 			}
-			n := h.members.count()
-			if v.suspects.has(h.name) && n > v.geo.k {
-				n--
-			}
+			n := v.survivors(h)
 			r := &s.Unreadable
 			if n >= v.geo.k {
 				r = &s.Risks[n-v.geo.k]

@@ -36,12 +36,16 @@ type Volume struct {
 var _ blockio.Volume = (*Volume)(nil)
 
 // Close ends the use of the volume; the shards stay open, they are the
-// caller's. Writers and objects must have been closed before.
+// caller's. Writers and objects must have been closed before. A volume that was
+// not closed has lost nothing.
 func (v *Volume) Close(ctx context.Context) error {
 	err := ErrClosed
 	v.closing.Do(func() {
+		err = nil
 		v.closed.Store(true)
-		err = v.recordClose(ctx)
+		if recordErr := v.recordClose(ctx); recordErr != nil {
+			v.log.Warn("members are not on record", "error", recordErr)
+		}
 		v.scratch.close()
 	})
 	return err
