@@ -2,7 +2,6 @@ package convert
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/blockmill/blockmill/blockio/cas"
 )
@@ -22,11 +21,7 @@ func Import(ctx context.Context, s *cas.Session, img Image, opts Options) (cas.I
 	if err != nil {
 		return cas.ImageInfo{}, err
 	}
-	info, err := dst.Commit(ctx)
-	if err != nil {
-		return cas.ImageInfo{}, fmt.Errorf("commit image: %w", err)
-	}
-	return info, nil
+	return dst.Commit(ctx)
 }
 
 // Digest computes the digest that a store would give the image.

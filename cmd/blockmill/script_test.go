@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,11 +28,21 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", env.Getenv("PATH")+string(os.PathListSeparator)+"/usr/sbin")
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "root" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			// In CI nothing is skipped for want of it.
+			return os.Geteuid() == 0 || os.Getenv("CI") == "true", nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": statusCommand,
 			"disk":   diskCommand,
+			"random": randomCommand,
 			"poke":   pokeCommand,
 			"damage": damageCommand,
+			"tmpfs":  tmpfsCommand,
+			"loop":   loopCommand,
 		},
 	})
 }
@@ -102,6 +114,20 @@ func writeDisk(path string, seed uint64) error {
 	return f.Close()
 }
 
+// randomCommand is "random FILE N": N MiB of random bytes, others for each name.
+func randomCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: random FILE N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var seed [32]byte
+	copy(seed[:], args[0])
+	p := make([]byte, n<<20)
+	_, _ = rand.NewChaCha8(seed).Read(p) // never fails
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), p, 0o644))
+}
+
 // pokeCommand is "poke FILE OFFSET BYTES": overwrites bytes of a file.
 func pokeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
@@ -129,4 +155,38 @@ func damageCommand(ts *testscript.TestScript, neg bool, args []string) {
 		p[len(p)/2] ^= 0x40
 		ts.Check(os.WriteFile(name, p, 0))
 	}
+}
+
+// tmpfsCommand is "tmpfs DIR SIZE": mounts a file system of its own, of so many
+// MiB, until the script ends. It takes root; see the condition "root".
+func tmpfsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tmpfs DIR SIZE")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]+"m"))
+	ts.Defer(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			ts.Logf("unmount: %v", err)
+		}
+	})
+}
+
+// loopCommand is "loop NAME FILE": makes NAME a link to a block device over
+// the file, until the script ends. It takes root.
+func loopCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: loop NAME FILE")
+	}
+	out, err := exec.Command("losetup", "--find", "--show", ts.MkAbs(args[1])).Output()
+	ts.Check(err)
+	dev := strings.TrimSpace(string(out))
+	ts.Defer(func() {
+		_ = exec.Command("umount", "--quiet", "--all-targets", dev).Run() // if it is mounted
+		if err := exec.Command("losetup", "--detach", dev).Run(); err != nil {
+			ts.Logf("detach %s: %v", dev, err)
+		}
+	})
+	ts.Check(os.Symlink(dev, ts.MkAbs(args[0])))
 }

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
@@ -66,7 +69,27 @@ func (s *openStore) enter(dir string) (cas.Options, error) {
 		_ = s.lock.Unlock() // the error that led here counts
 		return cas.Options{}, err
 	}
-	return cas.Options{Volume: v, IndexDir: filepath.Join(dir, indexDir)}, nil
+	opts := cas.Options{Volume: v, IndexDir: filepath.Join(dir, indexDir)}
+	if spaceLeft(dir) < indexSpace {
+		opts.IndexDir = ""
+	}
+	return opts, nil
+}
+
+// indexSpace is the free space in bytes below which the index on disk is left
+// alone and one in memory is made for the time being. The database under it
+// writes through mapped files: a disk that fills up would end the process, and
+// with it the collection that could give space back.
+const indexSpace = 64 << 20
+
+// spaceLeft is the free space of a file system, as much as there may be when
+// it does not tell.
+func spaceLeft(dir string) int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return math.MaxInt64
+	}
+	return int64(st.Bavail) * st.Bsize
 }
 
 func (s *openStore) close() error {
