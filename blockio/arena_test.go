@@ -122,6 +122,29 @@ func TestBufferMisuse(t *testing.T) {
 	}
 }
 
+// TestArenaIdle shows that idle memory is capped, and goes when others need
+// room.
+func TestArenaIdle(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 10
+	a := blockio.NewArena(limit)
+	var held []*blockio.Buffer
+	for range 16 {
+		held = append(held, mustGet(t, a, 4<<10))
+	}
+	for _, b := range held {
+		b.Release()
+	}
+	if idle := a.Idle(); idle != limit/2 {
+		t.Errorf("%d bytes idle, want %d", idle, limit/2)
+	}
+	b := mustGet(t, a, limit/2+1)
+	defer b.Release()
+	if idle := a.Idle(); idle != 0 {
+		t.Errorf("%d bytes idle beside a full arena", idle)
+	}
+}
+
 // TestArenaFair shows that nobody passes a caller that waits, however little
 // they ask for.
 func TestArenaFair(t *testing.T) {
@@ -241,6 +264,9 @@ func TestArenaConcurrent(t *testing.T) {
 	wg.Wait()
 	if got := a.InUse(); got != 0 {
 		t.Errorf("%d bytes in use", got)
+	}
+	if idle := a.Idle(); idle > limit/2 {
+		t.Errorf("%d bytes idle", idle)
 	}
 }
 

@@ -182,8 +182,11 @@ func (c *Cache) memory() *Buffer {
 	for range 2 * len(c.clock) {
 		c.hand = (c.hand + 1) % len(c.clock)
 		b := c.clock[c.hand]
-		if b.refs > 1 || b.used {
-			b.used = b.used && b.refs > 1
+		if b.refs > 1 {
+			continue
+		}
+		if b.used {
+			b.used = false
 			continue
 		}
 		buf := b.buf

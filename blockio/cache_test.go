@@ -141,6 +141,26 @@ func TestCacheEvicts(t *testing.T) {
 	}
 }
 
+// TestCacheKeepsUsed shows that a block in use outlives a scan of the others.
+func TestCacheKeepsUsed(t *testing.T) {
+	t.Parallel()
+	src := &source{data: randomBytes(64*cacheBlock, 2)}
+	cache, _ := newCache(t, src, 1<<20, 4)
+	for i := range 64 {
+		wantRead(t, cache, src.data, 5, 10)
+		wantRead(t, cache, src.data, i*cacheBlock+3, 10)
+	}
+	first := 0
+	for _, r := range src.take() {
+		if r[0] == 0 {
+			first++
+		}
+	}
+	if first > 1 {
+		t.Errorf("the block that was used all the time was read %d times", first)
+	}
+}
+
 func TestCacheSingleFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -98,9 +98,9 @@ type Device struct {
 	closed bool
 
 	// edges keeps direct and buffered writes apart: held shared by direct
-	// ones, alone by the others when there is a direct side. The kernel
-	// cannot drop a cached page from under a direct write while a neighbour
-	// dirties it, and reports that as a failed sync.
+	// ones, alone by the others when there is a direct side. A block device
+	// lets both go on at a time, and a page that is dirtied while a direct
+	// write passes beneath it makes the next sync fail.
 	edges sync.RWMutex
 }
 

@@ -156,8 +156,8 @@ func (d *Device) write(p []byte, off int64) (int, error) {
 	if !d.Direct() || d.mode == DirectAuto && (len(p) < minDirect || off%BlockSize != 0) {
 		return d.writeCached(p, off)
 	}
-	// Whole pages only: two callers may share the page at an edge, and a page
-	// must never be written both ways at once.
+	// Whole pages only: two callers may share the page at an edge, and file
+	// systems let direct writes of parts of a block wait for one another.
 	head, n := d.middle(p, off, max(d.align.Offset, BlockSize))
 	done, err := d.writeCached(p[:head], off)
 	if err != nil {

@@ -183,30 +183,43 @@ func playModel(t *testing.T, d *blockio.Device, fixed int) {
 // concurrently: no page may lose what a neighbour wrote into it.
 func TestDeviceSharedPages(t *testing.T) {
 	onFilesystems(t, func(t *testing.T, path string, opts blockio.DeviceOptions) {
-		d := openDevice(t, path, opts)
-		want := randomBytes(4<<20+333, 9)
-		for range 3 {
-			var wg sync.WaitGroup
-			rng := rand.New(rand.NewPCG(3, 4))
-			for off := 0; off < len(want); {
-				n := min(1+rng.IntN(40<<10), len(want)-off)
-				at := off
-				wg.Go(func() { writeAt(t, d, want[at:at+n], at) })
-				off += n
-			}
-			wg.Wait()
-			if err := d.Sync(); err != nil {
-				t.Fatal(err)
-			}
-			got := make([]byte, len(want))
-			if _, err := d.ReadAt(got, 0); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Fatal("wrong bytes")
-			}
-		}
+		sharePages(t, openDevice(t, path, opts))
 	})
+}
+
+func TestBlockDeviceSharedPages(t *testing.T) {
+	t.Parallel()
+	for _, m := range directModes {
+		t.Run(m.name, func(t *testing.T) {
+			sharePages(t, openDevice(t, loopDevice(t, 8<<20), blockio.DeviceOptions{Direct: m.mode, Write: true}))
+		})
+	}
+}
+
+func sharePages(t *testing.T, d *blockio.Device) {
+	t.Helper()
+	for round := range uint64(6) {
+		want := randomBytes(4<<20+333, round) // not what is there already
+		var wg sync.WaitGroup
+		rng := rand.New(rand.NewPCG(3, round))
+		for off := 0; off < len(want); {
+			n := min(1+rng.IntN(40<<10), len(want)-off)
+			at := off
+			wg.Go(func() { writeAt(t, d, want[at:at+n], at) })
+			off += n
+		}
+		wg.Wait()
+		if err := d.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(want))
+		if _, err := d.ReadAt(got, 0); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatal("wrong bytes")
+		}
+	}
 }
 
 // TestDeviceMixed writes through one device and reads through another of each

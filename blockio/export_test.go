@@ -14,3 +14,10 @@ func (d *Device) Misalign() { d.align = Alignment{Memory: 1, Offset: 1} }
 
 // ForgetCachestat makes the device believe that the kernel has no cachestat.
 func (d *Device) ForgetCachestat() { d.noCachestat.Store(true) }
+
+// Idle is how many bytes the arena keeps for reuse.
+func (a *Arena) Idle() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.idle
+}

@@ -28,23 +28,23 @@ func (o osFileSystem) OpenFile(name string) (Object, error) {
 }
 
 func (o osFileSystem) Rename(from, to string) error {
-	old, new := o.path(from), o.path(to)
+	oldPath, newPath := o.path(from), o.path(to)
 	err := retry(func() error {
-		return unix.Renameat2(unix.AT_FDCWD, old, unix.AT_FDCWD, new, unix.RENAME_NOREPLACE)
+		return unix.Renameat2(unix.AT_FDCWD, oldPath, unix.AT_FDCWD, newPath, unix.RENAME_NOREPLACE)
 	})
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
 		// A file system that cannot keep from replacing: a link never
 		// replaces either, and the old name is only a leftover.
-		if err = os.Link(old, new); err == nil {
-			err = os.Remove(old)
+		if err = os.Link(oldPath, newPath); err == nil {
+			err = os.Remove(oldPath)
 		}
 	}
 	return err
 }
 
 func (o osFileSystem) Replace(from, to string) error {
-	old, new := o.path(from), o.path(to)
-	return retry(func() error { return unix.Rename(old, new) })
+	oldPath, newPath := o.path(from), o.path(to)
+	return retry(func() error { return unix.Rename(oldPath, newPath) })
 }
 
 func (o osFileSystem) RemoveFile(name string) error { return os.Remove(o.path(name)) }

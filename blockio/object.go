@@ -28,15 +28,15 @@ func WriteObject(ctx context.Context, v Volume, name string, p []byte) error {
 	return nil
 }
 
-// ReadObject reads a small object whole; ErrTooLarge beyond max bytes.
-func ReadObject(ctx context.Context, v Volume, name string, max int64) (p []byte, err error) {
+// ReadObject reads a small object whole; ErrTooLarge beyond limit bytes.
+func ReadObject(ctx context.Context, v Volume, name string, limit int64) (p []byte, err error) {
 	o, err := v.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, o.Close()) }()
-	if o.Size() > max {
-		return nil, fmt.Errorf("read %s: %d bytes, at most %d: %w", name, o.Size(), max, ErrTooLarge)
+	if o.Size() > limit {
+		return nil, fmt.Errorf("read %s: %d bytes, at most %d: %w", name, o.Size(), limit, ErrTooLarge)
 	}
 	p = make([]byte, o.Size())
 	if n, err := o.ReadAt(p, 0); n < len(p) {
