@@ -195,6 +195,47 @@ func BenchmarkDeviceRead(b *testing.B) {
 	}
 }
 
+// BenchmarkDeviceReadRandom reads pieces of a cold file in no order, none twice,
+// at offsets on the grid of BlockSize.
+func BenchmarkDeviceReadRandom(b *testing.B) {
+	dir, size := benchPlace(b)
+	path := filepath.Join(dir, "file")
+	w := openDevice(b, path, blockio.DeviceOptions{Write: true, Create: true})
+	transfer(b, size, 4<<20, 4, func(p []byte, off int64) error {
+		_, err := w.WriteAt(p, off)
+		return err
+	})
+	if err := w.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	for _, kib := range []int64{4, 16, 32, 64, 128} {
+		for _, m := range directModes {
+			b.Run(fmt.Sprintf("%dKiB/mode=%s", kib, m.name), func(b *testing.B) {
+				n := kib << 10
+				places := rand.New(rand.NewPCG(1, 1)).Perm(int(size / (2 * n)))
+				part := int64(len(places)) / 8 * n
+				b.SetBytes(part)
+				d := openDevice(b, path, blockio.DeviceOptions{Direct: m.mode})
+				cpu := 0.0
+				for b.Loop() {
+					b.StopTimer()
+					dropCache(b, path)
+					before := cpuSeconds()
+					b.StartTimer()
+					transfer(b, part, n, 8, func(p []byte, off int64) error {
+						_, err := d.ReadAt(p, int64(places[off/n])*2*n+blockio.BlockSize)
+						return err
+					})
+					b.StopTimer()
+					cpu += cpuSeconds() - before
+					b.StartTimer()
+				}
+				b.ReportMetric(cpu/float64(b.N), "cpu-s/op")
+			})
+		}
+	}
+}
+
 // dropCache takes a file out of the page cache.
 func dropCache(b *testing.B, path string) {
 	b.Helper()

@@ -17,10 +17,12 @@ var (
 
 // Volume is a flat space of immutable objects.
 //
-// A name is "kind/id", both parts of [a-z0-9.-], not beginning with a dot. An
-// object is written once through a Writer, becomes visible and durable in one
-// step by Commit, and is later only opened or removed. Removal is durable when
-// Remove returns; objects that are open stay readable until closed.
+// A name is "kind/id", both parts 1 to 255 bytes of [a-z0-9.-], not beginning
+// with a dot; the kind "tmp" is taken. Other names are ErrName.
+//
+// An object is written once through a Writer, becomes visible and durable in
+// one step by Commit, and is later only opened or removed. Removal is durable
+// when Remove returns; objects that are open stay readable until closed.
 type Volume interface {
 	// Create starts an object. It is ErrExists when a committed object has
 	// the name; two writers of one name race, and the second Commit fails
