@@ -36,6 +36,16 @@ func (s memberSet) count() int {
 	return n
 }
 
+// beyond says whether the set has a position from n on.
+func (s memberSet) beyond(n int) bool {
+	for i := n; i < maxShards; i++ {
+		if s.has(i) {
+			return true
+		}
+	}
+	return false
+}
+
 // identity is what a shard knows of itself and of the others. FORMAT.md has
 // the layout, membership.go the rules.
 type identity struct {
@@ -123,6 +133,8 @@ func parseIdentity(p []byte) (identity, error) {
 		return identity{}, corrupt(identityName, 38, "flags %#x", flags)
 	case id.floor > id.epoch:
 		return identity{}, corrupt(identityName, 56, "floor %d above epoch %d", id.floor, id.epoch)
+	case !id.members.has(id.index) || id.members.count() < id.geo.changeQuorum() || id.members.beyond(id.geo.shards()):
+		return identity{}, corrupt(identityName, 64, "members % x of %d shards", id.members, id.geo.shards())
 	case !blockio.IsZero(p[44:48]) || !blockio.IsZero(p[96:120]):
 		return identity{}, corrupt(identityName, 44, "reserved bytes are not zero")
 	}
