@@ -9,6 +9,7 @@ import (
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/blockiotest"
+	"github.com/blockmill/blockmill/blockio/stripe"
 )
 
 // snapshot is a set as a crash may leave it, and what was told by then.
@@ -150,5 +151,34 @@ func checkCrashed(t testing.TB, snap snapshot) {
 	if whole {
 		heal(t, v)
 		wantWhole(t, v)
+	}
+}
+
+// TestCrashInRepair crashes before every change of a repair that needs the good
+// units of every shard: nothing is lost, and the next repair completes it.
+func TestCrashInRepair(t *testing.T) {
+	s := newSet(t, 4, 2)
+	p := pattern(3*4*unit, 9)
+	put(t, s.open(t), "seg/a", p)
+	for row := range int64(3) {
+		flip(t, s.shards[2*row], "seg/a", row*unit+1)
+		flip(t, s.shards[2*row+1], "seg/a", row*unit+1)
+	}
+	h := newHistory()
+	h.acked["seg/a"] = p
+	cr := &crasher{set: s, rng: rand.New(rand.NewPCG(1, 2)), told: h}
+	v := s.open(t)
+	cr.watch()
+	if r := scrub(t, v, stripe.ScrubOptions{Repair: true}); r.Repaired != 6 {
+		t.Errorf("scrub: %+v", r)
+	}
+	for _, snap := range cr.all {
+		v := snap.set.open(t)
+		h.check(t, v)
+		scrub(t, v, stripe.ScrubOptions{Repair: true})
+		wantWhole(t, v)
+		if t.Failed() {
+			t.Fatalf("crash before shard %d: %v; shards are %s", snap.shard, snap.op, snap.fates)
+		}
 	}
 }

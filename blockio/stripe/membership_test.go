@@ -211,6 +211,37 @@ func TestTooFewForChanges(t *testing.T) {
 	want(t, v, "seg/a", pattern(70_000, 1))
 }
 
+// TestCommitQuorum has shards fail their commits: one is done without, two are
+// too many, and then nothing is left of the object.
+func TestCommitQuorum(t *testing.T) {
+	for failing := range 4 {
+		s := newSet(t, 4, 2)
+		v := s.open(t)
+		put(t, v, "seg/first", nil)
+		for i := range failing {
+			s.shards[2*i].Inject(blockiotest.Fault{Ops: blockiotest.OpRename, N: 1, Err: syscall.EIO})
+		}
+		err := blockio.WriteObject(t.Context(), v, "seg/a", pattern(90_000, 1))
+		if failing < 2 {
+			if err != nil {
+				t.Errorf("%d shards fail: %v", failing, err)
+			}
+			want(t, v, "seg/a", pattern(90_000, 1))
+			continue
+		}
+		if !errors.Is(err, stripe.ErrDegraded) || !errors.Is(err, syscall.EIO) {
+			t.Errorf("%d shards fail: %v, want ErrDegraded and EIO", failing, err)
+		}
+		wantNone(t, v, "seg/a")
+		for i, sh := range s.shards {
+			if _, err := sh.Open(t.Context(), "seg/a"); !errors.Is(err, blockio.ErrNotFound) {
+				t.Errorf("%d shards fail: shard %d keeps the object: %v", failing, i, err)
+			}
+		}
+		put(t, v, "seg/a", []byte("again"))
+	}
+}
+
 // TestFullDisks fills all shards: writes say so, removals and reads go on.
 func TestFullDisks(t *testing.T) {
 	for _, reopened := range []bool{false, true} {
