@@ -314,3 +314,37 @@ func TestWriterRefuses(t *testing.T) {
 		}
 	}
 }
+
+// countingDevice counts writes.
+type countingDevice struct {
+	*oldDevice
+	writes, bytes int
+}
+
+func (d *countingDevice) IsBlockDevice() bool { return false }
+
+func (d *countingDevice) WriteAt(p []byte, off int64) (int, error) {
+	d.writes++
+	d.bytes += len(p)
+	return d.oldDevice.WriteAt(p, off)
+}
+
+// TestShortZeroRunsAreWritten writes data with short and long runs of zeros: a
+// short one is cheaper as a part of a write than as the end of one.
+func TestShortZeroRunsAreWritten(t *testing.T) {
+	guest := bytes.Repeat([]byte{1}, 256<<10)
+	clear(guest[8<<10 : 12<<10])
+	clear(guest[64<<10 : 128<<10])
+	clear(guest[252<<10:])
+	d := &countingDevice{oldDevice: newOldDevice(len(guest))}
+	w, err := raw.Create(d, int64(len(guest)), raw.WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteAt(guest, 0); err != nil {
+		t.Fatal(err)
+	}
+	if d.writes != 2 || d.bytes != (256-64-4)<<10 {
+		t.Errorf("%d bytes in %d writes, want %d in 2", d.bytes, d.writes, (256-64-4)<<10)
+	}
+}

@@ -153,6 +153,10 @@ func TestHostile(t *testing.T) {
 		{"grain marker size huge", streamed, patch(func(l layout) int { return l.firstGrain() + 8 }, 1<<31), badimage.ErrCorrupt, "marker size"},
 		{"grain marker size over its neighbour", front, patch(func(l layout) int { return l.firstGrain() + 8 }, 100000), badimage.ErrCorrupt, none},
 		{"grain marker size short", front, patch(func(l layout) int { return l.firstGrain() + 8 }, 30), badimage.ErrCorrupt, "data of grain"},
+		{"grain marker size long", front, func(p []byte, l layout) []byte {
+			p[l.firstGrain()+8]++
+			return p
+		}, badimage.ErrCorrupt, "data of grain"},
 		{"grain garbage", front, func(p []byte, l layout) []byte {
 			copy(p[l.firstGrain()+12:], bytes.Repeat([]byte{0xff}, 64))
 			return p
