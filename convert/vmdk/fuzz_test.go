@@ -12,12 +12,12 @@ import (
 // FuzzOpen reads any bytes as an image: it must refuse them or read them, the
 // same whole as in pieces, within bounds.
 func FuzzOpen(f *testing.F) {
-	guest := sample(200 << 10)
+	guest := sample(40<<10 + 512)
 	for _, s := range []stream{
-		{guest: guest, early: true},
-		{guest: guest, front: true, short: true, pad: 512},
+		{guest: guest, early: true, grain: 8},
+		{guest: guest, front: true, short: true, pad: 512, grain: 16},
 		{guest: guest, header: true, progress: true, grain: 8},
-		{guest: guest, front: true, plain: true, version: 2, flags: 4},
+		{guest: guest, front: true, plain: true, version: 2, flags: 4, grain: 8},
 	} {
 		file, _ := s.build(f)
 		f.Add(file)
