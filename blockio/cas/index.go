@@ -2,6 +2,7 @@ package cas
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 )
@@ -29,6 +30,9 @@ type index struct {
 	busy  bool           // a goroutine drains the queue; guarded by mu
 	idle  *sync.Cond     // on mu: not busy any more
 	err   error          // the last of the database; guarded by mu
+	// leftOut says why a segment is not in the index: the first of them that is
+	// damaged. Guarded by mu.
+	leftOut error
 }
 
 func newIndex(db *database, cached int, log *slog.Logger) *index {
@@ -109,7 +113,22 @@ func (x *index) resolve(ctx context.Context, id chunkID) (location, error) {
 	if loc, ok, err = x.locate(ctx, id); err != nil || ok {
 		return loc, err
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.leftOut != nil {
+		return location{}, fmt.Errorf("%w: %w", ErrUnindexed, x.leftOut)
+	}
 	return location{}, ErrUnindexed
+}
+
+// leaveOut notes that a segment is damaged: chunks that are not found may be in
+// it.
+func (x *index) leaveOut(reason error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.leftOut == nil {
+		x.leftOut = reason
+	}
 }
 
 // queued finds a chunk in the segments that wait for the database.

@@ -191,6 +191,7 @@ func (s *Store) indexSegment(ctx context.Context, st *segmentState) error {
 	dir, err := s.loadDirectory(ctx, st.id)
 	if errors.Is(err, ErrCorrupt) {
 		s.opts.Logger.Error("a segment was left out of the index", "segment", st.id, "reason", err)
+		s.index.leaveOut(err)
 		return nil
 	}
 	if err != nil {
