@@ -12,7 +12,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/blockmill/blockmill/blockio"
@@ -30,7 +32,7 @@ const goldenDir = "testdata/golden"
 
 // goldenImage has a chunk of each codec, in three windows of which one is empty
 // and the last is short.
-func goldenImage() []byte {
+var goldenImage = sync.OnceValue(func() []byte {
 	p := make([]byte, 2*cas.WindowSize+10_000)
 	text := strings.Repeat("all that is stored can be read by hand. ", 1000)
 	copy(p[8192:], text[:30_000])
@@ -38,7 +40,14 @@ func goldenImage() []byte {
 	_, _ = noise.Read(p[65536 : 65536+8192])
 	copy(p[2*cas.WindowSize:], text[7:9_000])
 	return p
-}
+})
+
+// goldenChanged is the second image: shorter, and with another first chunk.
+var goldenChanged = sync.OnceValue(func() []byte {
+	p := slices.Clone(goldenImage()[:2*cas.WindowSize])
+	p[8192]++
+	return p
+})
 
 // writeGolden makes the golden store: every id drawn from a fixed source.
 func writeGolden(t *testing.T) {
@@ -53,11 +62,11 @@ func writeGolden(t *testing.T) {
 	if err := cas.Init(ctx, opts); err != nil {
 		t.Fatal(err)
 	}
-	p := goldenImage()
+	images := [][]byte{goldenImage(), goldenChanged()}
 	for i, codec := range []cas.Codec{cas.S2, cas.Zstd} {
 		opts.Codec = codec
 		s := openStore(t, opts)
-		info, err := put(ctx, s, fmt.Sprintf("v%d", i), p[:len(p)-i*10_000])
+		info, err := put(ctx, s, fmt.Sprintf("v%d", i), images[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +78,6 @@ func writeGolden(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		p[8192]++ // a chunk that the other codec stores
 	}
 	if err := os.RemoveAll(goldenDir); err != nil {
 		t.Fatal(err)
