@@ -25,7 +25,8 @@ type stream struct {
 	version uint32 // 3
 	grain   int    // in sectors, 128
 	level   int    // of zlib, 6
-	// header puts the directory's place into the header too (vmdktool).
+	// header puts the directory's place into the header too (vmdktool); in a
+	// plain image it gives the descriptor a stream's createType.
 	header bool
 	// front puts the tables before the grains, without markers and footer
 	// (qemu-img, open-vmdk); pad is what then follows the last grain.

@@ -36,11 +36,14 @@ func (img *Image) Check(ctx context.Context) error {
 // check has nothing to check: openFlat looked at all there is.
 func (f *flat) check(ctx context.Context) error { return ctx.Err() }
 
-func (s *sparse) check(ctx context.Context) error {
+func (s *sparse) check(ctx context.Context) error { return s.checkWindows(ctx, mapSectors) }
+
+// checkWindows checks in windows of so many sectors.
+func (s *sparse) checkWindows(ctx context.Context, window int64) error {
 	sectors := sectorsOf(s.file.size)
-	c := checker{s: s, claimed: newHostMap(sectors), seed: maphash.MakeSeed()}
-	for start := int64(0); start < sectors; start += mapSectors {
-		c.claimed.move(start, min(start+mapSectors, sectors))
+	c := checker{s: s, claimed: newHostMap(min(sectors, window)), seed: maphash.MakeSeed()}
+	for start := int64(0); start < sectors; start += window {
+		c.claimed.move(start, min(start+window, sectors))
 		if err := c.pass(ctx); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,11 @@ func inspect(ctx context.Context, file []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := img.Check(ctx); err != nil {
+	err = img.Check(ctx)
+	if windows := img.CheckWindows(ctx, int64(len(file)/sector/5+1)); (windows == nil) != (err == nil) {
+		return fmt.Errorf("check: %v, in five windows: %v", err, windows)
+	}
+	if err != nil {
 		return err
 	}
 	_, err = readAll(img, img.Size())
@@ -47,19 +52,26 @@ func text(old, replacement string) func([]byte, layout) []byte {
 	}
 }
 
-func TestHostile(t *testing.T) {
+// hostile is a change that makes an image one to refuse, and what of it the
+// refusal must name; any field when empty.
+type hostile struct {
+	name   string
+	base   stream
+	change func([]byte, layout) []byte
+	kind   error
+	field  string
+}
+
+// bases are the images that are broken: a stream with a footer, one with its
+// tables first, and one of plain grains.
+func bases() (streamed, front, plain stream) {
 	guest := sample(34 << 20)
-	streamed := stream{guest: guest, early: true}
-	front := stream{guest: guest, front: true}
-	plain := stream{guest: guest[:6<<20], front: true, plain: true}
-	const none = "" // any kind of refusal by its field
-	tests := []struct {
-		name   string
-		base   stream
-		change func([]byte, layout) []byte
-		kind   error
-		field  string
-	}{
+	return stream{guest: guest, early: true}, stream{guest: guest, front: true}, stream{guest: guest[:6<<20], front: true, plain: true}
+}
+
+func brokenHeaders() []hostile {
+	streamed, _, plain := bases()
+	return []hostile{
 		{"empty file", plain, func([]byte, layout) []byte { return nil }, badimage.ErrCorrupt, "file"},
 		{"header only", plain, func(p []byte, _ layout) []byte { return p[:sector] }, badimage.ErrCorrupt, "overHead"},
 		{"no magic", plain, put32(0, 0), badimage.ErrCorrupt, "magicNumber"},
@@ -69,7 +81,7 @@ func TestHostile(t *testing.T) {
 		{"version 4", plain, put32(4, 4), badimage.ErrUnsupported, "version"},
 		{"unknown flag", plain, put32(8, 1|1<<5), badimage.ErrUnsupported, "flags"},
 		{"unknown incompatible flag", plain, put32(8, 1|1<<18), badimage.ErrUnsupported, "flags"},
-		{"zeroed grains in version 1", stream{guest: guest[:1<<20], front: true, plain: true, version: 1}, put32(8, 1|4), badimage.ErrCorrupt, "flags"},
+		{"zeroed grains in version 1", stream{guest: sample(1 << 20), front: true, plain: true, version: 1}, put32(8, 1|4), badimage.ErrCorrupt, "flags"},
 		{"markers without compression", plain, put32(8, 1|1<<17), badimage.ErrUnsupported, "flags"},
 		{"compression without markers", streamed, put32(8, 1|1<<16), badimage.ErrUnsupported, "flags"},
 		{"text transfer", plain, put32(73, 0x0a0a200a), badimage.ErrCorrupt, "newline test"},
@@ -93,6 +105,12 @@ func TestHostile(t *testing.T) {
 		{"descriptor in the header", plain, put64(28, 0), badimage.ErrCorrupt, "descriptorOffset"},
 		{"descriptor huge", plain, put64(36, 1<<40), badimage.ErrUnsupported, "descriptorSize"},
 		{"no descriptor", plain, put64(36, 0), badimage.ErrUnsupported, "descriptorSize"},
+	}
+}
+
+func brokenTables() []hostile {
+	_, front, plain := bases()
+	return []hostile{
 		{"directory past the end", plain, put64(56, 1<<40), badimage.ErrCorrupt, "gdOffset"},
 		{"directory overflows", plain, put64(56, 1<<64-2), badimage.ErrCorrupt, "gdOffset"},
 		{"directory is the header", plain, put64(56, 0), badimage.ErrCorrupt, "gdOffset"},
@@ -107,12 +125,12 @@ func TestHostile(t *testing.T) {
 		}, badimage.ErrCorrupt, "rgdOffset"},
 		{"table past the end", plain, patch(func(l layout) int { return l.directory }, 1<<30), badimage.ErrCorrupt, "grain directory entry 0"},
 		{"table is the header", plain, patch(func(l layout) int { return l.directory }, 1), badimage.ErrCorrupt, "grain directory entry 0"},
-		{"table is the descriptor", plain, patch(func(l layout) int { return l.directory }, 5), badimage.ErrCorrupt, none},
-		{"table is the directory", front, patch(func(l layout) int { return l.directory + 4 }, 21), badimage.ErrCorrupt, none},
+		{"table is the descriptor", plain, patch(func(l layout) int { return l.directory }, 5), badimage.ErrCorrupt, ""},
+		{"table is the directory", front, patch(func(l layout) int { return l.directory + 4 }, 21), badimage.ErrCorrupt, ""},
 		{"two entries for one table", front, func(p []byte, l layout) []byte {
 			copy(p[l.directory+4:l.directory+8], p[l.directory:])
 			return p
-		}, badimage.ErrCorrupt, none},
+		}, badimage.ErrCorrupt, ""},
 		{"grain in the header", plain, patch(func(l layout) int { return l.tables[0] }, 2), badimage.ErrCorrupt, "grain 0"},
 		{"grain 1 without zeroed grains", plain, patch(func(l layout) int { return l.tables[0] }, 1), badimage.ErrCorrupt, "grain 0"},
 		{"grain past the end", plain, patch(func(l layout) int { return l.tables[0] }, 1<<31), badimage.ErrCorrupt, "grain 0"},
@@ -128,9 +146,15 @@ func TestHostile(t *testing.T) {
 		{"stream with trailing bytes", front, func(p []byte, _ layout) []byte { return append(p, "KDMV"...) }, badimage.ErrCorrupt, "end of file"},
 		{"stream with trailing zeros", front, func(p []byte, _ layout) []byte { return append(p, make([]byte, 1<<20)...) }, badimage.ErrCorrupt, "end of file"},
 		{"stream truncated", front, func(p []byte, _ layout) []byte { return p[:len(p)-2*sector] }, badimage.ErrCorrupt, "grain"},
+	}
+}
+
+func brokenStreams() []hostile {
+	streamed, front, _ := bases()
+	return []hostile{
 		{"footer with trailing bytes", streamed, func(p []byte, _ layout) []byte { return append(p, make([]byte, sector)...) }, badimage.ErrCorrupt, "marker"},
 		{"footer truncated", streamed, func(p []byte, _ layout) []byte { return p[:len(p)-sector] }, badimage.ErrCorrupt, "marker"},
-		{"footer cut inside a sector", streamed, func(p []byte, _ layout) []byte { return p[:len(p)-1] }, badimage.ErrCorrupt, none},
+		{"footer cut inside a sector", streamed, func(p []byte, _ layout) []byte { return p[:len(p)-1] }, badimage.ErrCorrupt, ""},
 		{"footer without magic", streamed, patch(func(l layout) int { return l.footer }, 0), badimage.ErrCorrupt, "magicNumber"},
 		{"footer of another version", streamed, patch(func(l layout) int { return l.footer + 4 }, 1), badimage.ErrCorrupt, "footer version"},
 		{"footer of another capacity", streamed, patch(func(l layout) int { return l.footer + 12 }, 1), badimage.ErrCorrupt, "footer capacity"},
@@ -138,7 +162,7 @@ func TestHostile(t *testing.T) {
 		{"footer of another overhead", streamed, patch(func(l layout) int { return l.footer + 64 }, 129), badimage.ErrCorrupt, "footer overHead"},
 		{"footer of another compression", streamed, patch(func(l layout) int { return l.footer + 77 }, 0), badimage.ErrCorrupt, "footer compressAlgorithm"},
 		{"footer without a directory", streamed, func(p []byte, l layout) []byte { return put64(l.footer+56, 1<<64-1)(p, l) }, badimage.ErrCorrupt, "footer gdOffset"},
-		{"footer's directory elsewhere", streamed, patch(func(l layout) int { return l.footer + 56 }, 130), badimage.ErrCorrupt, none},
+		{"footer's directory elsewhere", streamed, patch(func(l layout) int { return l.footer + 56 }, 130), badimage.ErrCorrupt, ""},
 		{"footer marker type", streamed, patch(func(l layout) int { return l.footer - sector + 12 }, 2), badimage.ErrCorrupt, "marker type of footer"},
 		{"footer marker size", streamed, patch(func(l layout) int { return l.footer - sector + 8 }, 9), badimage.ErrCorrupt, "marker size of footer"},
 		{"footer marker value", streamed, patch(func(l layout) int { return l.footer - sector }, 9), badimage.ErrCorrupt, "marker value of footer"},
@@ -151,7 +175,7 @@ func TestHostile(t *testing.T) {
 		{"grain marker lba", streamed, patch(func(l layout) int { return l.firstGrain() }, 7), badimage.ErrCorrupt, "marker lba"},
 		{"grain marker size 0", streamed, patch(func(l layout) int { return l.firstGrain() + 8 }, 0), badimage.ErrCorrupt, "marker size"},
 		{"grain marker size huge", streamed, patch(func(l layout) int { return l.firstGrain() + 8 }, 1<<31), badimage.ErrCorrupt, "marker size"},
-		{"grain marker size over its neighbour", front, patch(func(l layout) int { return l.firstGrain() + 8 }, 100000), badimage.ErrCorrupt, none},
+		{"grain marker size over its neighbour", front, patch(func(l layout) int { return l.firstGrain() + 8 }, 100000), badimage.ErrCorrupt, ""},
 		{"grain marker size short", front, patch(func(l layout) int { return l.firstGrain() + 8 }, 30), badimage.ErrCorrupt, "data of grain"},
 		{"grain marker size long", front, func(p []byte, l layout) []byte {
 			p[l.firstGrain()+8]++
@@ -164,6 +188,12 @@ func TestHostile(t *testing.T) {
 		{"a grain that no table names", streamed, func(p []byte, l layout) []byte {
 			return put32(l.tables[0]+4*l.lowest(), 0)(p, l)
 		}, badimage.ErrCorrupt, "stream"},
+	}
+}
+
+func brokenDescriptors() []hostile {
+	_, _, plain := bases()
+	return []hostile{
 		{"parent by identifier", plain, text("parentCID=ffffffff", "parentCID=12345678"), badimage.ErrUnsupported, "parentCID"},
 		{"parent by hint", plain, text("parentCID=ffffffff", "parentCID=ffffffff\nparentFileNameHint=\"/etc/passwd\""), badimage.ErrUnsupported, "parentFileNameHint"},
 		{"flat extent", plain, text("SPARSE \"x.vmdk\"", "FLAT \"/etc/passwd\" 0"), badimage.ErrUnsupported, "extent type"},
@@ -188,22 +218,26 @@ func TestHostile(t *testing.T) {
 			return []byte(descriptor("monolithicFlat", "RW 8 FLAT \"/etc/passwd\" 0"))
 		}, badimage.ErrUnsupported, "descriptor file"},
 	}
+}
+
+func TestHostile(t *testing.T) {
+	tests := slices.Concat(brokenHeaders(), brokenTables(), brokenStreams(), brokenDescriptors())
 	type made struct {
 		file []byte
 		layout
 	}
-	// Three images are broken in many ways; each is built once.
-	bases := make(map[string]made)
+	// Each is built once, and broken in many ways.
+	built := make(map[string]made)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			key := fmt.Sprint(len(tt.base.guest), tt.base.front, tt.base.version)
-			base, ok := bases[key]
+			base, ok := built[key]
 			if !ok {
 				base.file, base.layout = tt.base.build(t)
 				if err := inspect(t.Context(), base.file); err != nil {
 					t.Fatalf("the image is refused before it is broken: %v", err)
 				}
-				bases[key] = base
+				built[key] = base
 			}
 			err := inspect(t.Context(), tt.change(bytes.Clone(base.file), base.layout))
 			var refusal *badimage.Error

@@ -20,8 +20,9 @@ type hostMap struct {
 	last atomic.Int64
 }
 
+// newHostMap makes a map whose windows have at most so many sectors.
 func newHostMap(sectors int64) *hostMap {
-	return &hostMap{words: make([]uint32, (min(sectors, mapSectors)+31)/32)}
+	return &hostMap{words: make([]uint32, (sectors+31)/32)}
 }
 
 // move sets the window and clears the marks.

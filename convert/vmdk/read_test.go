@@ -17,26 +17,27 @@ func variants() map[string]stream {
 	const size = 33<<20 + 512*37
 	guest := sample(size)
 	return map[string]stream{
-		"VMware":               {guest: guest, early: true},
-		"version 1":            {guest: guest, early: true, version: 1},
-		"vSphere":              {guest: append(make([]byte, 32<<20), guest[:3<<20]...), early: true, progress: true},
-		"tables last":          {guest: guest},
-		"vmdktool":             {guest: guest, early: true, header: true},
-		"qemu-img":             {guest: guest, front: true, short: true, pad: 60 << 10},
-		"open-vmdk":            {guest: guest, front: true, pad: 512},
-		"no padding":           {guest: guest, front: true},
-		"VirtualBox odd size":  {guest: guest[:1<<20], early: true, nominal: 2048 - 5},
-		"stored blocks":        {guest: guest[:1<<20], early: true, level: -2},
-		"fastest":              {guest: guest[:1<<20], early: true, level: 1},
-		"best":                 {guest: guest[:1<<20], early: true, level: 9},
-		"grain of 8 sectors":   {guest: guest[:3<<20+1536], early: true, grain: 8},
-		"grain of 2 MiB":       {guest: guest, early: true, grain: 4096},
-		"empty":                {guest: make([]byte, 1<<20), early: true},
-		"empty, tables first":  {guest: make([]byte, 1<<20), front: true},
-		"one sector":           {guest: guest[:512], early: true},
-		"plain":                {guest: guest[:5<<20], front: true, plain: true, version: 1},
-		"plain, partial grain": {guest: guest[:5<<20+512], front: true, plain: true, version: 1, short: true},
-		"plain, leaked grain":  {guest: guest[:5<<20], front: true, plain: true, version: 2, pad: 64 << 10},
+		"VMware":                 {guest: guest, early: true},
+		"version 1":              {guest: guest, early: true, version: 1},
+		"vSphere":                {guest: append(make([]byte, 32<<20), guest[:3<<20]...), early: true, progress: true},
+		"tables last":            {guest: guest},
+		"vmdktool":               {guest: guest, early: true, header: true},
+		"qemu-img":               {guest: guest, front: true, short: true, pad: 60 << 10},
+		"open-vmdk":              {guest: guest, front: true, pad: 512},
+		"no padding":             {guest: guest, front: true},
+		"VirtualBox odd size":    {guest: guest[:1<<20], early: true, nominal: 2048 - 5},
+		"stored blocks":          {guest: guest[:1<<20], early: true, level: -2},
+		"fastest":                {guest: guest[:1<<20], early: true, level: 1},
+		"best":                   {guest: guest[:1<<20], early: true, level: 9},
+		"grain of 8 sectors":     {guest: guest[:3<<20+1536], early: true, grain: 8},
+		"grain of 2 MiB":         {guest: guest, early: true, grain: 4096},
+		"empty":                  {guest: make([]byte, 1<<20), early: true},
+		"empty, tables first":    {guest: make([]byte, 1<<20), front: true},
+		"one sector":             {guest: guest[:512], early: true},
+		"plain":                  {guest: guest[:5<<20], front: true, plain: true, version: 1},
+		"plain, called a stream": {guest: guest[:1<<20], front: true, plain: true, header: true},
+		"plain, partial grain":   {guest: guest[:5<<20+512], front: true, plain: true, version: 1, short: true},
+		"plain, leaked grain":    {guest: guest[:5<<20], front: true, plain: true, version: 2, pad: 64 << 10},
 	}
 }
 
@@ -50,6 +51,9 @@ func TestVariants(t *testing.T) {
 			}
 			if err := img.Check(t.Context()); err != nil {
 				t.Fatalf("Check: %v", err)
+			}
+			if err := img.CheckWindows(t.Context(), int64(len(file)/sector/3+1)); err != nil {
+				t.Fatalf("Check in three windows: %v", err)
 			}
 			want := s.guest
 			if s.nominal > 0 {
