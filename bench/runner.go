@@ -85,6 +85,7 @@ func (r *Runner) runCase(ctx context.Context, c Case, scratch string) (out resul
 		Name: c.Name, Title: c.Title, Shows: c.Shows, Metric: c.Metric,
 		Caches: c.Caches, Steps: c.Steps,
 	}
+	defer func() { out.Goals = judge(c.Goals, &out) }()
 	fixture := filepath.Join(scratch, "fixture")
 	shared := r.env(fixture, fixture)
 	entries := r.enter(c, &out, scratch, fixture)
@@ -112,7 +113,6 @@ func (r *Runner) runCase(ctx context.Context, c Case, scratch string) (out resul
 			}
 		}
 	}
-	out.Goals = judge(c.Goals, &out)
 	return out, nil
 }
 

@@ -219,11 +219,16 @@ func TestRunCancelled(t *testing.T) {
 		return nil
 	}
 	steps["copy"] = cmd
-	r, err := bench.NewRunner(opts).Run(ctx, []bench.Case{copyCase(bench.Contender{Name: bench.Ours, Program: bench.Ours, Steps: steps})})
+	c := copyCase(bench.Contender{Name: bench.Ours, Program: bench.Ours, Steps: steps})
+	c.Goals = []bench.Goal{{Metric: result.Total, AtMost: 1000}}
+	r, err := bench.NewRunner(opts).Run(ctx, []bench.Case{c})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Run = %v, want that it was cancelled", err)
 	}
 	if samples := r.Cases[0].Samples; len(samples) != 1 || samples[0].Error != "" {
 		t.Errorf("samples %+v, want the one before the end", samples)
+	}
+	if goals := r.Cases[0].Goals; len(goals) != 2 || !goals[0].Met || goals[1].Met {
+		t.Errorf("goals %+v, want the first met by the sample, the other unknown", goals)
 	}
 }

@@ -48,7 +48,7 @@ func memoryCase(name, title, shows string, needs []string, steps []step) bench.C
 		Prepare: func(_ context.Context, env *bench.Env) error {
 			return fixture.FullL1(env.Path(fullL1Image), fullL1Size, fullL1Stride)
 		},
-		Goals: []bench.Goal{{Text: "peak memory of any command", Metric: result.MaxRSS, AtMost: memoryLimit}},
+		Goals: []bench.Goal{{Text: "peak memory of any command, " + name, Metric: result.MaxRSS, AtMost: memoryLimit}},
 	}
 	if needs != nil {
 		c.Prepare = nil
@@ -76,7 +76,7 @@ func emptyCase() bench.Case {
 	c.Prepare = func(ctx context.Context, env *bench.Env) error {
 		return env.Run(ctx, "qemu-img", "create", "-q", "-f", "qcow2", emptyImage, "8T")
 	}
-	c.Goals = append(c.Goals, bench.Goal{Text: "time of any command", Metric: result.Total, AtMost: emptyLimit})
+	c.Goals = append(c.Goals, bench.Goal{Text: "time of any command, empty", Metric: result.Total, AtMost: emptyLimit})
 	return c
 }
 
