@@ -5,24 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
 
 	"github.com/blockmill/blockmill/blockio/cas"
 )
 
-// Records is where a catalog keeps its records: a [cas.Store].
-type Records interface {
-	// PutRecord writes a record; it is durable when PutRecord returns.
-	PutRecord(ctx context.Context, r cas.Record) error
-	RemoveRecord(ctx context.Context, kind, id string) error
-	Records(ctx context.Context, kind string) iter.Seq2[cas.Record, error]
-}
-
 // Catalog is the list of the images in a store.
 type Catalog struct {
-	records Records
+	store *cas.Store
 
 	// mu is held while a record is written, so that two images never get one
 	// name.
@@ -35,9 +26,9 @@ type Catalog struct {
 
 // OpenCatalog reads the records of a store. A record that cannot be read hides
 // its own image and no other; see Damage.
-func OpenCatalog(ctx context.Context, records Records) (*Catalog, error) {
-	c := &Catalog{records: records, byID: make(map[ImageID]Image), names: make(map[string]ImageID)}
-	for r, err := range records.Records(ctx, recordKind) {
+func OpenCatalog(ctx context.Context, store *cas.Store) (*Catalog, error) {
+	c := &Catalog{store: store, byID: make(map[ImageID]Image), names: make(map[string]ImageID)}
+	for r, err := range store.Records(ctx, recordKind) {
 		var img Image
 		if err == nil {
 			img, err = parseRecord(r)
@@ -89,7 +80,7 @@ func (c *Catalog) Add(ctx context.Context, img Image) (Image, error) {
 	img.ID = newID()
 	r, err := img.record()
 	if err == nil {
-		err = c.records.PutRecord(ctx, r)
+		err = c.store.PutRecord(ctx, r)
 	}
 	if err != nil {
 		return Image{}, fmt.Errorf("add image %s: %w", cmp.Or(img.Name, string(img.ID)), err)
@@ -121,7 +112,7 @@ func (c *Catalog) Remove(ctx context.Context, id ImageID) error {
 	if !ok {
 		return fmt.Errorf("image %s: %w", id, ErrNotFound)
 	}
-	if err := c.records.RemoveRecord(ctx, recordKind, string(id)); err != nil {
+	if err := c.store.RemoveRecord(ctx, recordKind, string(id)); err != nil {
 		return fmt.Errorf("remove image %s: %w", id, err)
 	}
 	delete(c.byID, id)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -23,7 +24,7 @@ func TestInterrupt(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			stderr, err := interrupt(t, sig, "convert", "--progress=json", "-j", "1", "-O", "qcow2", "-c", "zlib", "-f", "raw", src, filepath.Join(dir, "dst"))
-			exit, ok := err.(*exec.ExitError)
+			exit, ok := errors.AsType[*exec.ExitError](err)
 			if !ok || exit.ExitCode() != exitFailed {
 				t.Errorf("ended with %v, want exit status %d", err, exitFailed)
 			}
