@@ -1,5 +1,3 @@
-//go:build amd64
-
 #include "go_asm.h"
 #include "textflag.h"
 
