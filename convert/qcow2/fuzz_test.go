@@ -20,10 +20,14 @@ func FuzzOpen(f *testing.F) {
 	for _, image := range []forged{forge(), forgeExtended(), forgeZstd(f), forgeSnapshot(), forgeBitmap()} {
 		f.Add([]byte(image))
 	}
-	for _, cases := range [][]hostile{hostileHeaders, hostileTables, hostileClusters} {
-		for _, tt := range cases {
-			f.Add([]byte(tt.breaks(forge())))
+	for _, compression := range []qcow2.Compression{qcow2.None, qcow2.Zlib, qcow2.Zstd} {
+		path := filepath.Join(f.TempDir(), "image")
+		writeImage(f, path, mixture(6<<10, 3), qcow2.WriterOptions{ClusterSize: 512, Compression: compression})
+		image, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
 		}
+		f.Add(image)
 	}
 	f.Fuzz(func(t *testing.T, image []byte) {
 		_, err := readAll(t, bytes.NewReader(image), int64(len(image)), fuzzLimits)
