@@ -29,6 +29,9 @@ type Image struct {
 // dropped; there is nothing to close.
 func Open(src io.ReaderAt, size int64, opts Options) (*Image, error) {
 	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, fmt.Errorf("open qcow2: %w", err)
+	}
 	h, ext, err := readHeader(src, size, opts)
 	if err != nil {
 		return nil, err

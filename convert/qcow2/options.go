@@ -1,6 +1,10 @@
 package qcow2
 
-import "github.com/blockmill/blockmill/blockio"
+import (
+	"fmt"
+
+	"github.com/blockmill/blockmill/blockio"
+)
 
 // Options are a reader's limits. The zero value means the defaults.
 type Options struct {
@@ -38,4 +42,16 @@ func (o Options) withDefaults() Options {
 		o.MaxAmplification = defaultMaxAmplification
 	}
 	return o
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.MaxSize < 0:
+		return fmt.Errorf("maximum size %d: negative", o.MaxSize)
+	case o.MaxRatio < 0:
+		return fmt.Errorf("maximum ratio %d: negative", o.MaxRatio)
+	case o.MaxAmplification < 1:
+		return fmt.Errorf("maximum amplification %g: less than 1", o.MaxAmplification)
+	}
+	return nil
 }
