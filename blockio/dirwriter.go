@@ -33,8 +33,8 @@ var (
 	errBroken   = errors.New("an earlier write failed")
 )
 
-// Unit implements Writer: the grid of BlockSize, since neither direct nor
-// buffered writes gained from more; callers choose the length of writes.
+// Unit implements Writer: the grid of direct writes. Large objects are best
+// written in pieces of 4 MiB.
 func (w *dirWriter) Unit() int { return BlockSize }
 
 // WriteAt implements Writer.
