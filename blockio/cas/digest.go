@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
-	"github.com/zeebo/blake3"
+	"github.com/blockmill/blockmill/blockio/blake3"
+	zeebo "github.com/zeebo/blake3"
 )
 
 // Domains keep the digests of windows and images apart from those of chunks.
@@ -28,6 +30,8 @@ type chunk struct {
 // windowScratch is the memory that one worker needs to digest a window.
 type windowScratch struct {
 	spans  []span
+	parts  [][]byte
+	ids    [][32]byte
 	chunks []chunk
 	msg    []byte
 }
@@ -36,9 +40,16 @@ type windowScratch struct {
 // next call.
 func (s *windowScratch) chunksOf(cut Cut, window []byte) []chunk {
 	s.spans = cut.appendSpans(s.spans[:0], window)
-	s.chunks = s.chunks[:0]
+	s.parts = s.parts[:0]
 	for _, sp := range s.spans {
-		s.chunks = append(s.chunks, chunk{sp, identify(window[sp.off : sp.off+sp.len])})
+		s.parts = append(s.parts, window[sp.off:sp.off+sp.len])
+	}
+	s.ids = slices.Grow(s.ids[:0], len(s.parts))[:len(s.parts)]
+	blake3.SumMany(s.ids, s.parts)
+	clear(s.parts) // the window is its owner's again
+	s.chunks = s.chunks[:0]
+	for i, sp := range s.spans {
+		s.chunks = append(s.chunks, chunk{sp, s.ids[i]})
 	}
 	return s.chunks
 }
@@ -66,7 +77,7 @@ type window struct {
 
 // sumImage computes an image's digest from its windows, in their order.
 func sumImage(size int64, windows *windowSet) Digest {
-	h := blake3.New()
+	h := zeebo.New()
 	head := append([]byte(imageDomain), make([]byte, 8)...)
 	binary.LittleEndian.PutUint64(head[len(imageDomain):], uint64(size))
 	_, _ = h.Write(head) // a hash never fails

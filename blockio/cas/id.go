@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/zeebo/blake3"
+	"github.com/blockmill/blockmill/blockio/blake3"
 )
 
 // Kinds of objects, the first part of their names in the volume.
@@ -102,7 +102,8 @@ type chunkID [32]byte
 
 func (id chunkID) String() string { return hex.EncodeToString(id[:]) }
 
-// identify is the one place that computes the identity of bytes.
+// identify computes the identity of bytes, as [windowScratch.chunksOf] does for
+// many at a time.
 func identify(p []byte) chunkID { return blake3.Sum256(p) }
 
 // idSource draws ids; it is safe for concurrent use.
