@@ -34,13 +34,18 @@ func decode(t *testing.T, f func(dst, src []byte) (int, int, error), size int, s
 	return buf[margin : margin+n], consumed, err
 }
 
+// decoders are the ways to decode a raw stream.
+func decoders() map[string]func(dst, src []byte) (int, int, error) {
+	return map[string]func(dst, src []byte) (int, int, error){
+		"pooled": inflate.Raw, "own": new(inflate.Decoder).Raw, "portable": inflate.NewPortable().Raw,
+	}
+}
+
 func TestDecodesWhatTheStandardLibraryWrites(t *testing.T) {
+	decoders := decoders()
 	for _, size := range []int{0, 1, 2, 7, 8, 9, 255, 512, 513, 4096, 65536, 300_001} {
 		for name, want := range samples(size) {
-			for level := flate.HuffmanOnly; level <= flate.BestCompression; level++ {
-				if size > 65536 && level > 1 && level != 6 {
-					continue
-				}
+			for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, flate.BestSpeed, 4, 6, flate.BestCompression} {
 				check := func(format string, f func(dst, src []byte) (int, int, error), src []byte) {
 					t.Helper()
 					for _, tail := range []int{0, 1, 100} {
@@ -51,7 +56,10 @@ func TestDecodesWhatTheStandardLibraryWrites(t *testing.T) {
 						}
 					}
 				}
-				check("raw", inflate.Raw, deflate(t, level, want))
+				src := deflate(t, level, want)
+				for name, f := range decoders {
+					check(name, f, src)
+				}
 				check("zlib", inflate.Zlib, deflateZlib(t, level, want))
 			}
 		}

@@ -58,6 +58,7 @@ func TestMalformed(t *testing.T) {
 		{"no end", w().dynamic(lens(257, 'x', 1, 'y', 1), lens(1)).code(0, 1).p, "", inflate.ErrCorrupt},
 		{"no symbol", w().dynamic(lens(257), lens(1)).code(0, 1).p, "", inflate.ErrCorrupt},
 		{"over-subscribed literals", w().dynamic(withEnd(lens(257, 'x', 1, 'y', 1), 1), lens(1)).p, "", inflate.ErrCorrupt},
+		{"one code of 15 bits too many", w().dynamic(withEnd(lens(257, 'x', 1, 'y', 15), 1), lens(1)).p, "", inflate.ErrCorrupt},
 		{"incomplete literals", w().dynamic(withEnd(lens(257, 'x', 2, 'y', 2), 2), lens(1)).p, "", inflate.ErrCorrupt},
 		{"287 literal symbols", w().dynamic(withEnd(lens(287, 'x', 1), 1), lens(1)).code(1, 1).p, "", inflate.ErrCorrupt},
 		{"31 distance symbols", w().dynamic(withEnd(lens(257, 'x', 1), 1), lens(31)).code(1, 1).p, "", inflate.ErrCorrupt},
@@ -81,12 +82,14 @@ func TestMalformed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for _, tail := range []int{8, 100} {
 				src := append(test.src[:len(test.src):len(test.src)], make([]byte, tail)...)
-				got, consumed, err := decode(t, inflate.Raw, 600, src)
-				if !errors.Is(err, test.err) || string(got) != test.want {
-					t.Errorf("%d bytes behind: %q, %v; want %q, %v", tail, got, err, test.want, test.err)
-				}
-				if err == nil && consumed != len(test.src) {
-					t.Errorf("%d bytes behind: consumed %d, want %d", tail, consumed, len(test.src))
+				for name, f := range decoders() {
+					got, consumed, err := decode(t, f, 600, src)
+					if !errors.Is(err, test.err) || string(got) != test.want {
+						t.Errorf("%s, %d bytes behind: %q, %v; want %q, %v", name, tail, got, err, test.want, test.err)
+					}
+					if err == nil && consumed != len(test.src) {
+						t.Errorf("%s, %d bytes behind: consumed %d, want %d", name, tail, consumed, len(test.src))
+					}
 				}
 				theirs, err := io.ReadAll(flate.NewReader(bytes.NewReader(src)))
 				if (err == nil) != (test.err == nil) || err == nil && string(theirs) != test.want {
