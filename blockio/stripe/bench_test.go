@@ -1,6 +1,7 @@
 package stripe_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,11 +14,12 @@ import (
 )
 
 // Objects of the benchmarks are like the segments of a store: written in pieces
-// of 4 MiB by pieceParallel callers.
+// of 4 MiB by pieceParallel callers, objectsParallel objects at a time.
 const (
-	benchObject   = 64 << 20
-	benchObjects  = 8
-	pieceParallel = 4
+	benchObject     = 64 << 20
+	benchObjects    = 8
+	pieceParallel   = 2
+	objectsParallel = 2
 )
 
 // benchDirs opens a stripe over directories of one disk: of BENCH_DIR, or of the
@@ -73,11 +75,10 @@ func source(b *testing.B, arena *blockio.Arena) []byte {
 	return buf.Bytes()
 }
 
-func writeLarge(b *testing.B, v blockio.Volume, name string, src []byte) {
-	b.Helper()
-	w, err := v.Create(b.Context(), name)
+func writeLarge(ctx context.Context, v blockio.Volume, name string, src []byte) error {
+	w, err := v.Create(ctx, name)
 	if err != nil {
-		b.Fatal(err)
+		return err
 	}
 	piece := max(w.Unit(), 4<<20)
 	var g errgroup.Group
@@ -89,10 +90,18 @@ func writeLarge(b *testing.B, v blockio.Volume, name string, src []byte) {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		b.Fatal(err)
+		return err
 	}
-	if err := w.Commit(b.Context(), benchObject); err != nil {
-		b.Fatal(err)
+	return w.Commit(ctx, benchObject)
+}
+
+// writeObjects writes the objects that are to be read.
+func writeObjects(b *testing.B, v blockio.Volume, src []byte) {
+	b.Helper()
+	for i := range benchObjects {
+		if err := writeLarge(b.Context(), v, fmt.Sprintf("seg/%d", i), src); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -111,9 +120,15 @@ func BenchmarkWrite(b *testing.B) {
 			b.SetBytes(benchObject * benchObjects)
 			n := 0
 			for b.Loop() {
+				var g errgroup.Group
+				g.SetLimit(objectsParallel)
 				for range benchObjects {
 					n++
-					writeLarge(b, v, fmt.Sprintf("seg/%d", n), src)
+					name := fmt.Sprintf("seg/%d", n)
+					g.Go(func() error { return writeLarge(b.Context(), v, name, src) })
+				}
+				if err := g.Wait(); err != nil {
+					b.Fatal(err)
 				}
 				b.StopTimer()
 				for i := range benchObjects {
@@ -149,9 +164,7 @@ func benchRead(b *testing.B, k, m int, gone []int, piece int) {
 	if k > 0 {
 		v = benchOpen(b, shards, arena)
 	}
-	for i := range benchObjects {
-		writeLarge(b, v, fmt.Sprintf("seg/%d", i), src)
-	}
+	writeObjects(b, v, src)
 	if k > 0 {
 		for _, i := range gone {
 			shards[i] = nil
@@ -198,9 +211,7 @@ func BenchmarkScrub(b *testing.B) {
 			arena := blockio.NewArena(256 << 20)
 			src := source(b, arena)
 			v := benchOpen(b, benchDirs(b, c.k, c.m), arena)
-			for i := range benchObjects {
-				writeLarge(b, v, fmt.Sprintf("seg/%d", i), src)
-			}
+			writeObjects(b, v, src)
 			b.SetBytes(benchObject * benchObjects * int64(c.k+c.m) / int64(c.k))
 			for b.Loop() {
 				if r := scrub(b, v, stripe.ScrubOptions{}); !r.Clean() {

@@ -39,27 +39,50 @@ func (m *mending) check(ctx context.Context, o *Object) ([][]wrongUnit, error) {
 	return wrong, err
 }
 
+// checkRun is how many bytes of a shard are read at once, in whole units.
+const checkRun = 2 << 20
+
 func (m *mending) checkShard(ctx context.Context, o *Object, i int) (wrong []wrongUnit, read int64, err error) {
 	if o.lay.rows() == 0 {
 		return nil, 0, nil
 	}
-	buf, err := m.volume.arena.Get(ctx, o.lay.unitOf(0))
+	run := max(1, min(checkRun/o.lay.unit, int(o.lay.rows())))
+	buf, err := m.volume.arena.Get(ctx, run*o.lay.unit)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer buf.Release()
-	for row := range o.lay.rows() {
-		p := buf.Bytes()[:o.lay.unitOf(row)]
-		if err := m.limit.wait(ctx, len(p)); err != nil {
+	for row := int64(0); row < o.lay.rows(); row += int64(run) {
+		end := min(row+int64(run), o.lay.rows())
+		n := int(end-row-1)*o.lay.unit + o.lay.unitOf(end-1)
+		if err := m.limit.wait(ctx, n); err != nil {
 			return wrong, read, err
 		}
-		if err := o.readChecksummed(i, row, p); err != nil {
-			wrong = append(wrong, wrongUnit{row, err})
-		}
-		read += int64(len(p))
-		m.volume.stats.scrubbed.Add(int64(len(p)))
+		wrong = append(wrong, o.checkRows(i, row, end, buf.Bytes()[:n])...)
+		read += int64(n)
+		m.volume.stats.scrubbed.Add(int64(n))
 	}
 	return wrong, read, nil
+}
+
+// checkRows reads and checks some rows of a shard; when they cannot be read
+// together, each for itself.
+func (o *Object) checkRows(i int, row, end int64, p []byte) (wrong []wrongUnit) {
+	together := o.readUnit(i, row, 0, p) == nil
+	for ; row < end; row++ {
+		unit := p[:o.lay.unitOf(row)]
+		p = p[len(unit):]
+		var err error
+		if together {
+			err = o.checkUnit(i, row, unit)
+		} else {
+			err = o.readChecksummed(i, row, unit)
+		}
+		if err != nil {
+			wrong = append(wrong, wrongUnit{row, err})
+		}
+	}
+	return wrong
 }
 
 // weigh reports the bytes that are lost: data units that are wrong in rows with

@@ -102,6 +102,11 @@ func (o *Object) readChecksummed(i int, row int64, dst []byte) error {
 	if err := o.readUnit(i, row, 0, dst); err != nil {
 		return err
 	}
+	return o.checkUnit(i, row, dst)
+}
+
+// checkUnit checks a unit of a shard that was read.
+func (o *Object) checkUnit(i int, row int64, dst []byte) error {
 	m := o.volume.members[i]
 	if got, want := xxhash.Sum64(dst), o.shard(i).trailer.sums[row]; got != want {
 		o.volume.stats.checksumErrors.Add(1)

@@ -12,7 +12,7 @@ type limiter struct {
 	rate int64
 
 	mu   sync.Mutex
-	free time.Time // when the bytes let through so far are paid for
+	free time.Time // when all bytes asked for so far are paid for
 }
 
 func newLimiter(rate int64) *limiter {
@@ -22,7 +22,7 @@ func newLimiter(rate int64) *limiter {
 	return &limiter{rate: rate}
 }
 
-// wait lets n bytes through when those before are paid for.
+// wait returns when n bytes, after all asked for before, are paid for.
 func (l *limiter) wait(ctx context.Context, n int) error {
 	if l == nil {
 		if ctx.Err() != nil {
@@ -36,8 +36,8 @@ func (l *limiter) wait(ctx context.Context, n int) error {
 	if l.free.Before(now) {
 		l.free = now
 	}
-	delay := l.free.Sub(now)
 	l.free = l.free.Add(cost)
+	delay := l.free.Sub(now)
 	l.mu.Unlock()
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
