@@ -16,6 +16,13 @@ type scratch struct {
 	turn    chan struct{} // holds a token when the reserve is free
 }
 
+// The arena maps buffers from hugePage on in huge pages, which direct I/O pins
+// much faster: so a large scratch is never smaller.
+const (
+	largeScratch = 512 << 10
+	hugePage     = 2 << 20
+)
+
 // newScratch takes the reserve of n bytes.
 func newScratch(ctx context.Context, arena *blockio.Arena, n int) (*scratch, error) {
 	buf, err := arena.Get(ctx, n)
@@ -30,8 +37,12 @@ func newScratch(ctx context.Context, arena *blockio.Arena, n int) (*scratch, err
 // take gives n bytes, at most those of the reserve, until release is called.
 // The caller must hold no other scratch.
 func (s *scratch) take(n int) (p []byte, release func()) {
-	if buf := s.arena.TryGet(n); buf != nil {
-		return buf.Bytes(), buf.Release
+	want := n
+	if n >= largeScratch {
+		want = max(n, hugePage)
+	}
+	if buf := s.arena.TryGet(want); buf != nil {
+		return buf.Bytes()[:n], buf.Release
 	}
 	<-s.turn
 	return s.reserve.Bytes()[:n], func() { s.turn <- struct{}{} }
