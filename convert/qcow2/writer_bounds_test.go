@@ -152,10 +152,7 @@ func TestWriteAtRefusesParts(t *testing.T) {
 var errBroken = errors.New("broken")
 
 // failing is a target whose nth call fails.
-type failing struct {
-	discard
-	left int
-}
+type failing struct{ left int }
 
 func (f *failing) call() error {
 	if f.left--; f.left == 0 {

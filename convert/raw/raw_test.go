@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -208,8 +210,10 @@ func TestWriter(t *testing.T) {
 
 // oldDevice is a block device in memory that holds old data.
 type oldDevice struct {
-	bytes  []byte
-	synced bool
+	bytes []byte
+
+	mu     sync.Mutex
+	synced bool // guarded by mu
 }
 
 func newOldDevice(size int) *oldDevice {
@@ -220,11 +224,15 @@ func (d *oldDevice) IsBlockDevice() bool  { return true }
 func (d *oldDevice) Truncate(int64) error { return nil }
 
 func (d *oldDevice) Sync() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.synced = true
 	return nil
 }
 
 func (d *oldDevice) WriteAt(p []byte, off int64) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.synced = false
 	return copy(d.bytes[off:], p), nil
 }
@@ -233,14 +241,14 @@ func (d *oldDevice) WriteAt(p []byte, off int64) (int, error) {
 type zeroingDevice struct {
 	*oldDevice
 	unsupported bool
-	calls       int
+	calls       atomic.Int64
 }
 
 func (d *zeroingDevice) ZeroRange(off, n int64) error {
 	if d.unsupported {
 		return errors.ErrUnsupported
 	}
-	d.calls++
+	d.calls.Add(1)
 	clear(d.bytes[off : off+n])
 	return nil
 }
@@ -293,8 +301,8 @@ func TestBlockDeviceKeepsNothingOld(t *testing.T) {
 			}
 		})
 	}
-	if zeroing.calls == 0 || dense.calls != 0 {
-		t.Errorf("%d and %d ranges zeroed, want some, and none where dense", zeroing.calls, dense.calls)
+	if zeroing.calls.Load() == 0 || dense.calls.Load() != 0 {
+		t.Errorf("%d and %d ranges zeroed, want some, and none where dense", zeroing.calls.Load(), dense.calls.Load())
 	}
 }
 

@@ -22,8 +22,6 @@ const (
 	// gives the lower bound; the upper one bounds what a reader must hold.
 	minGrain = 8
 	maxGrain = 4 << 10
-	// maxSector is the end of what a 32-bit table entry can address.
-	maxSector = math.MaxUint32
 	// gdAtEnd in the header says that the footer has the place of the grain
 	// directory.
 	gdAtEnd = math.MaxUint64

@@ -22,7 +22,7 @@ func inspect(ctx context.Context, file []byte) error {
 	}
 	err = img.Check(ctx)
 	if windows := img.CheckWindows(ctx, int64(len(file)/sector/5+1)); (windows == nil) != (err == nil) {
-		return fmt.Errorf("check: %v, in five windows: %v", err, windows)
+		return errors.New(fmt.Sprint("check: ", err, ", in five windows: ", windows))
 	}
 	if err != nil {
 		return err

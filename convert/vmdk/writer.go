@@ -2,6 +2,7 @@ package vmdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -111,8 +112,7 @@ func (w *Writer) WriteAt(p []byte, off int64) (int, error) {
 	ticket := w.stream.enter(off)
 	piece, err := w.grains.compress(p, off)
 	if err != nil {
-		w.stream.leave(ticket, nil)
-		return 0, fmt.Errorf("write vmdk: %w", err)
+		return 0, fmt.Errorf("write vmdk: %w", errors.Join(err, w.stream.leave(ticket, nil)))
 	}
 	if err := w.stream.leave(ticket, piece); err != nil {
 		return 0, fmt.Errorf("write vmdk: %w", err)
