@@ -75,7 +75,7 @@ func TestWriterAgainstQEMU(t *testing.T) {
 	compressions := map[string]qcow2.Compression{"plain": qcow2.None, "zlib": qcow2.Zlib, "zstd": qcow2.Zstd}
 	for _, clusterSize := range []int64{512, 4 << 10, 8 << 10, 64 << 10, 2 << 20} {
 		for name, compression := range compressions {
-			for _, size := range []int{0, 512, 4<<20 - 512, 21<<20 + 1536} {
+			for _, size := range []int{0, 512, 9<<20 + 1536} {
 				t.Run(fmt.Sprintf("%d/%s/%d", clusterSize, name, size), func(t *testing.T) {
 					t.Parallel()
 					guest := mixture(size, uint64(size))
