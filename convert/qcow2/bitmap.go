@@ -27,6 +27,7 @@ const (
 	maxBitmapTable     = 128 << 20 / 8 // entries
 	maxBitmapName      = 1023
 
+	bitmapInUse         = 1 // what the entry says may be out of date
 	bitmapFlagsKnown    = 7
 	bitmapDirtyTracking = 1
 	bitmapReserved      = 0xff<<56 | 0x1fe
@@ -91,6 +92,9 @@ func (c *checker) checkBitmap(ctx context.Context, field string, pos int64, e [b
 	case entries > maxBitmapTable:
 		return corrupt(field+" bitmap_table_size", pos+8, badimage.Int(entries), "at most "+badimage.Int(maxBitmapTable))
 	}
+	if want := c.im.geo.bitmapClusters(e[17]); flags&bitmapInUse == 0 && entries != want {
+		return corrupt(field+" bitmap_table_size", pos+8, badimage.Int(entries), badimage.Int(want)+" for the virtual size")
+	}
 	if err := c.im.geo.checkPlace(field+" bitmap_table_offset", pos, tableOffset, entries*8); err != nil {
 		return err
 	}
@@ -98,6 +102,15 @@ func (c *checker) checkBitmap(ctx context.Context, field string, pos int64, e [b
 		return err
 	}
 	return c.checkBitmapTable(ctx, field, int64(tableOffset), entries)
+}
+
+// bitmapClusters is how many clusters a bitmap of the virtual size takes.
+func (g *geometry) bitmapClusters(granularityBits uint8) int64 {
+	if g.size == 0 {
+		return 0
+	}
+	bits := (g.size-1)>>granularityBits + 1
+	return (bits-1)>>(3+g.clusterBits) + 1
 }
 
 // checkBitmapTable walks the table's entries: bit 0 says all ones where there

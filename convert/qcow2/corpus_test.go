@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/blockmill/blockmill/convert/qcow2"
@@ -41,6 +42,9 @@ func TestCorpus(t *testing.T) {
 			im := openFile(t, path, qcow2.Options{})
 			if err := im.Check(t.Context()); err != nil {
 				t.Fatalf("Check: %v", err)
+			}
+			if diff := cmp.Diff(mapOfQEMU(t, path), merged(t, im)); diff != "" {
+				t.Errorf("extents (-QEMU +ours):\n%.2000s", diff)
 			}
 			if err := sameBytes(im, raw); err != nil {
 				t.Fatal(err)

@@ -62,12 +62,12 @@ func readExtensions(src io.ReaderAt, fileSize int64, h header) (extensions, erro
 		at := int64(h.headerLength) + int64(pos)
 		kind := binary.BigEndian.Uint32(area[pos:])
 		length := int64(binary.BigEndian.Uint32(area[pos+4:]))
-		if kind == extEnd {
-			break
-		}
 		pos += extHeaderLen
 		if length > int64(len(area)-pos) {
 			return ext, corrupt("header extension length", at+4, badimage.Int(length), "an extension inside the first cluster")
+		}
+		if kind == extEnd {
+			break
 		}
 		if err := ext.add(h, kind, area[pos:pos+int(length)], at, seen); err != nil {
 			return ext, err

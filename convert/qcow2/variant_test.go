@@ -180,11 +180,7 @@ func TestVariants(t *testing.T) {
 			if err := im.Check(t.Context()); err != nil {
 				t.Fatalf("Check: %v", err)
 			}
-			var wantMap []mapped
-			if err := json.Unmarshal(run(t, "qemu-img", "map", "-f", "qcow2", "--output=json", image), &wantMap); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(mergedQEMU(wantMap), merged(t, im)); diff != "" {
+			if diff := cmp.Diff(mapOfQEMU(t, image), merged(t, im)); diff != "" {
 				t.Errorf("extents (-QEMU +ours):\n%s", diff)
 			}
 			if im.Size() > 1<<30 {
@@ -206,9 +202,14 @@ type mapped struct {
 	Offset              *int64
 }
 
-// mergedQEMU are QEMU's entries as extents, neighbours merged. QEMU's state of
-// preallocated images looks into the file's own holes, which are data here.
-func mergedQEMU(entries []mapped) []blockio.Extent {
+// mapOfQEMU are QEMU's extents of an image, neighbours merged. Of preallocated
+// images QEMU looks into the file's own holes, which are data here.
+func mapOfQEMU(t *testing.T, image string) []blockio.Extent {
+	t.Helper()
+	var entries []mapped
+	if err := json.Unmarshal(run(t, "qemu-img", "map", "-f", "qcow2", "--output=json", image), &entries); err != nil {
+		t.Fatal(err)
+	}
 	var out []blockio.Extent
 	for _, m := range entries {
 		e := blockio.Extent{Offset: m.Start, Length: m.Length, Host: blockio.NoHost}
