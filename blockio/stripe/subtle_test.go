@@ -1,10 +1,12 @@
 package stripe_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/blockmill/blockmill/blockio"
@@ -88,11 +90,12 @@ func TestSecondCommitAfterDegraded(t *testing.T) {
 	if err := writers[0].Commit(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
+	renames := s.shards[3].Count(blockiotest.OpRename)
 	if err := writers[1].Commit(t.Context(), 1); !errors.Is(err, blockio.ErrExists) {
 		t.Errorf("second commit: %v, want ErrExists", err)
 	}
-	if _, err := s.shards[3].Open(t.Context(), "seg/a"); !errors.Is(err, blockio.ErrNotFound) {
-		t.Errorf("shard 3: %v, want ErrNotFound", err)
+	if s.shards[3].Count(blockiotest.OpRename) != renames {
+		t.Error("the second commit reached the shard that the first missed")
 	}
 	want(t, v, "seg/a", []byte{0})
 }
@@ -101,7 +104,7 @@ func TestSecondCommitAfterDegraded(t *testing.T) {
 func TestPaddingIsZeros(t *testing.T) {
 	s := newSet(t, 4, 2)
 	v := s.open(t)
-	put(t, v, "seg/large", pattern(4*unit-1, 1))
+	put(t, v, "seg/before", pattern(4*4096-1, 1))
 	put(t, v, "seg/small", []byte("abc"))
 	for i := range 4 {
 		p, err := blockio.ReadObject(t.Context(), s.shards[i], "seg/small", 1<<20)
@@ -115,6 +118,28 @@ func TestPaddingIsZeros(t *testing.T) {
 		if !blockio.IsZero(p) {
 			t.Errorf("shard %d: the padding is not zeros", i)
 		}
+	}
+}
+
+// TestWrongParity has parity that is not of the data, with a checksum that says
+// all is well: what it gives is held against the checksum of the lost unit.
+func TestWrongParity(t *testing.T) {
+	s := newSet(t, 2, 1)
+	put(t, s.open(t), "seg/a", pattern(2*2*unit, 1))
+	change(t, s.shards[2], "seg/a", func(p []byte) []byte {
+		p[10] ^= 1
+		binary.LittleEndian.PutUint64(p[2*unit:], xxhash.Sum64(p[:unit]))
+		fixTrailer(p)
+		return p
+	})
+	flip(t, s.shards[0], "seg/a", 500)
+	o, err := s.open(t).Open(t.Context(), "seg/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	if _, err := blockio.ReconstructAt(o, make([]byte, 100), 0); !errors.Is(err, stripe.ErrLost) {
+		t.Errorf("read: %v, want ErrLost", err)
 	}
 }
 
