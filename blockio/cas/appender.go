@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/blockmill/blockmill/blockio"
 )
@@ -36,6 +38,11 @@ type appender struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup // seals and writes under way
 
+	// writing counts the full lanes on their way to the volume; keepBusy is how
+	// many it can well do with, 0 to encode every chunk.
+	writing  atomic.Int32
+	keepBusy int32
+
 	tailMu sync.Mutex
 	tail   []byte // guarded by tailMu
 
@@ -43,6 +50,13 @@ type appender struct {
 	open *openSegment              // takes new lanes, or nil; guarded by mu
 	idle []*lane                   // partly filled, oldest first; guarded by mu
 	all  map[*openSegment]struct{} // not done yet; guarded by mu
+}
+
+// hurried says that encoding is what holds up the work: the volume has too little
+// to do, and every processor has a worker that stores chunks. A slow source, or
+// one worker alone, is no reason to hurry.
+func (a *appender) hurried() bool {
+	return a.writing.Load() < a.keepBusy && len(a.turns) >= runtime.GOMAXPROCS(0)
 }
 
 // take gives the caller a lane: one at rest, or a new one.
@@ -131,9 +145,11 @@ func (a *appender) flush(l *lane) {
 		copy(l.buf, segmentHeader(a.store, seg.id))
 	}
 	seg.writes.Add(1)
+	a.writing.Add(1)
 	a.work.Go(func() {
 		defer seg.writes.Done()
 		seg.write(a.ctx, l.buf, off)
+		a.writing.Add(-1)
 		a.buffers <- l.buf
 	})
 	a.left(seg)
@@ -234,6 +250,9 @@ func newAppender(ctx context.Context, s *Store) (*appender, error) {
 		buffers: make(chan []byte, opts.Buffers),
 		turns:   make(chan struct{}, (opts.Buffers-1)/2),
 		all:     make(map[*openSegment]struct{}),
+	}
+	if !opts.EncodeAll {
+		a.keepBusy = int32(opts.Buffers) * 3 / 8
 	}
 	a.tail = slab.Bytes()[:size:size]
 	for i := 1; i < opts.Buffers; i++ {

@@ -19,8 +19,11 @@ const (
 	S2 Codec = 1
 	// Zstd stores chunks as zstd frames: smaller, and slower to write.
 	Zstd Codec = 2
+	// deferred stores chunks as they are, because there was no time to try
+	// anything else. Recompression does.
+	deferred Codec = 3
 
-	codecs = 3
+	codecs = 4
 )
 
 func (c Codec) String() string {
@@ -31,6 +34,8 @@ func (c Codec) String() string {
 		return "s2"
 	case Zstd:
 		return "zstd"
+	case deferred:
+		return "deferred"
 	}
 	return fmt.Sprintf("codec(%d)", uint8(c))
 }
@@ -54,9 +59,10 @@ func (cs *coders) encode(c Codec, dst, raw []byte) (int, Codec) {
 		e := cs.encoders.Get().(*zstd.Encoder)
 		out = e.EncodeAll(raw, dst[:0])
 		cs.encoders.Put(e)
-	case Raw:
+	case Raw, deferred:
+		return copy(dst, raw), c
 	}
-	if c == Raw || !worthwhile(len(out), len(raw)) {
+	if !worthwhile(len(out), len(raw)) {
 		return copy(dst, raw), Raw
 	}
 	// An encoder that needed more room than dst has moved elsewhere.
@@ -66,7 +72,7 @@ func (cs *coders) encode(c Codec, dst, raw []byte) (int, Codec) {
 // decode decodes stored bytes into all of dst.
 func (cs *coders) decode(c Codec, dst, stored []byte) error {
 	switch c {
-	case Raw:
+	case Raw, deferred:
 		if len(stored) != len(dst) {
 			return fmt.Errorf("%d raw bytes, expected %d", len(stored), len(dst))
 		}

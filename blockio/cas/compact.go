@@ -126,7 +126,7 @@ func (m *mover) pays(dir *directory) bool {
 	for i, e := range dir.entries {
 		if m.usage.segments[dir.id].live(i) {
 			all += e.size()
-			if e.codec == S2 {
+			if e.codec == S2 || e.codec == deferred {
 				fast += e.size()
 			}
 		}

@@ -58,7 +58,7 @@ func writeGolden(t *testing.T) {
 	}
 	opts := testOptions(v, "")
 	opts.Random = rand.NewChaCha8([32]byte{2})
-	opts.Creator = "golden"
+	opts.Creator, opts.EncodeAll = "golden", true
 	if err := cas.Init(ctx, opts); err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,9 @@ func (h *hold) encode(ctx context.Context, id chunkID, raw []byte, codec Codec, 
 	if err := h.ensure(ctx); err != nil {
 		return nil, 0, err
 	}
+	if h.a.hurried() {
+		codec = deferred
+	}
 	e := entry{id: id, raw: uint32(len(raw))}
 	// In place when it must fit, else through the scratch buffer.
 	if room := len(h.lane.free()) - recordHeaderSize; room >= maxEncoded(len(raw)) {

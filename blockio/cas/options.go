@@ -34,6 +34,10 @@ type Options struct {
 	// Codec encodes new chunks; by default S2. NoCompression stores them raw.
 	Codec         Codec
 	NoCompression bool
+	// EncodeAll encodes every new chunk. Without it chunks are stored as they
+	// are while encoding alone holds up the import; garbage collection with
+	// Recompress makes up for that.
+	EncodeAll bool
 	// SegmentSize is about how long segments get; by default 64 MiB.
 	SegmentSize int64
 	// BufferSize and Buffers are the write buffers that the store takes from
@@ -91,7 +95,7 @@ func (o Options) validate() error {
 	switch {
 	case o.Volume == nil:
 		return errors.New("options: no volume")
-	case o.Codec >= codecs:
+	case o.Codec > Zstd:
 		return fmt.Errorf("options: codec %d is unknown", o.Codec)
 	case o.NoCompression && o.Codec != Raw:
 		return fmt.Errorf("options: no compression with codec %v", o.Codec)
