@@ -52,6 +52,10 @@ type appender struct {
 	all  map[*openSegment]struct{} // not done yet; guarded by mu
 }
 
+// manyChunks ends a segment before it has all its bytes, so that a directory always
+// takes little memory.
+const manyChunks = 16 << 10
+
 // hurried says that encoding is what holds up the work: the volume has too little
 // to do, and every processor has a worker that stores chunks. A slow source, or
 // one worker alone, is no reason to hurry.
@@ -72,6 +76,9 @@ func (a *appender) take(ctx context.Context) (*lane, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.open != nil && len(a.open.entries) >= manyChunks {
+		a.sealLocked(a.open)
+	}
 	if a.open == nil {
 		seg, err := a.begin()
 		if err != nil {

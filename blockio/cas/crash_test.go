@@ -2,6 +2,7 @@ package cas_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -119,6 +120,10 @@ func (m *model) verify(ctx context.Context, opts cas.Options) (err error) {
 	}()
 	if err := m.compare(ctx, s); err != nil {
 		return err
+	}
+	// What nobody was told of must be in order too.
+	if r, err := s.Check(ctx); err != nil || r.Found > 0 {
+		return fmt.Errorf("check: %v: %w", r.Problems, cmp.Or(err, cas.ErrCorrupt))
 	}
 	if _, err := s.GC(ctx, cas.GCOptions{Sparse: 0.95}); err != nil {
 		return err

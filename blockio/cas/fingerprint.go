@@ -7,9 +7,9 @@ import (
 
 // fingerprints answers "is this chunk surely unknown?" from memory, so that new
 // chunks do not ask the index. It keeps a 16-bit tag for each chunk, in one of
-// two buckets of eight, in tables that double: two to three bytes a chunk. A
-// wrong yes happens about once in 4,000 questions a table and only costs a look
-// at the index. A chunk is never forgotten: removed ones stay as wrong yeses
+// two buckets of eight, in tables that double: two to four bytes a chunk. A wrong
+// yes happens about once in 4,000 questions a table, and only costs a look at the
+// index. A chunk is never forgotten: removed ones stay as wrong yeses
 // until the tables are made again.
 type fingerprints struct {
 	mu     sync.RWMutex

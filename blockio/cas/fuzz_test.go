@@ -14,7 +14,7 @@ import (
 )
 
 // golden adds the golden objects of a kind to the corpus.
-func golden(f *testing.F, kind string) (first string) {
+func golden(f *testing.F, kind string) (paths []string) {
 	paths, err := filepath.Glob(filepath.Join("testdata/golden", kind, "*"))
 	if err != nil || len(paths) == 0 {
 		f.Fatalf("no golden %s: %v", kind, err)
@@ -27,7 +27,7 @@ func golden(f *testing.F, kind string) (first string) {
 		f.Add(p, false)
 		f.Add(p, true)
 	}
-	return filepath.Base(paths[0])
+	return paths
 }
 
 // reseal corrects the checksum that ends a frame of p, so that fuzzing gets past
@@ -82,8 +82,7 @@ func FuzzRecord(f *testing.F) {
 }
 
 func FuzzSegment(f *testing.F) {
-	name := golden(f, "segments")
-	raw, err := parseID(name)
+	raw, err := parseID(filepath.Base(golden(f, "segments")[0]))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -123,8 +122,24 @@ type memObject struct{ *bytes.Reader }
 
 func (memObject) Close() error { return nil }
 
+// disordered is a manifest with two windows of its directory swapped.
+func disordered(p []byte) []byte {
+	p = bytes.Clone(p)
+	page := p[binary.LittleEndian.Uint64(p[len(p)-manifestFooterSize+88:]):][pageHeaderSize:]
+	a, b := bytes.Clone(page[:placeSize]), bytes.Clone(page[placeSize:2*placeSize])
+	copy(page, b)
+	copy(page[placeSize:], a)
+	return p
+}
+
 func FuzzManifest(f *testing.F) {
-	golden(f, "manifests")
+	for _, path := range golden(f, "manifests") {
+		p, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(disordered(p), true)
+	}
 	f.Fuzz(func(t *testing.T, p []byte, fix bool) {
 		var store StoreID
 		var id ManifestID
@@ -164,15 +179,15 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// resealManifest corrects the checksums of a manifest that can be found.
+// resealManifest corrects the checksums of a manifest that can be found: those of
+// the first page of its directory and of its parts, of header and footer.
 func resealManifest(p []byte) {
 	foot := p[len(p)-manifestFooterSize:]
-	off := binary.LittleEndian.Uint64(foot[88:])
-	for ; off < uint64(len(p)) && off+pageSize <= uint64(len(p)); off += pageSize {
-		page := p[off : off+pageSize]
+	if dir := binary.LittleEndian.Uint64(foot[88:]); dir < uint64(len(p)) && dir+pageSize <= uint64(len(p)) {
+		page := p[dir : dir+pageSize]
 		for e := page[pageHeaderSize:]; len(e) >= placeSize; e = e[placeSize:] {
 			at, n := binary.LittleEndian.Uint64(e[8:]), uint64(partHeaderSize)+uint64(binary.LittleEndian.Uint32(e[4:]))*chunkEntrySize
-			if at < uint64(len(p)) && n <= uint64(len(p))-at {
+			if at >= manifestHeaderSize && at < dir && n <= dir-at {
 				part := p[at : at+n]
 				binary.LittleEndian.PutUint64(part, xxhash.Sum64(part[8:]))
 			}

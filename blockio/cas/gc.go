@@ -109,7 +109,7 @@ func (c *collection) sweep(ctx context.Context) (sparse []*segmentState, err err
 		case c.opts.Sparse < 0:
 		case c.sparse(st) || c.opts.Recompress:
 			sparse = append(sparse, st)
-		case st.size < s.opts.SegmentSize/8:
+		case st.size < s.opts.SegmentSize/8 && c.usage.segments[st.id].chunks < manyChunks/8:
 			small = append(small, st)
 		}
 	}

@@ -113,13 +113,20 @@ func (m *manifest) places(first int64) iter.Seq2[place, error] {
 			yield(place{}, err)
 			return
 		}
+		last := int64(-1)
 		for ; i < m.foot.windows; i++ {
 			p, err := m.page(i / pagePlaces)
 			if err != nil {
 				yield(place{}, err)
 				return
 			}
-			if !yield(p[i%pagePlaces], nil) {
+			at := p[i%pagePlaces]
+			if int64(at.window) <= last { // a page checks itself, not its neighbours
+				yield(place{}, corrupt(m.head.id.object(), m.foot.dirOff+i/pagePlaces*pageSize, "window %d after %d", at.window, last))
+				return
+			}
+			last = int64(at.window)
+			if !yield(at, nil) {
 				return
 			}
 		}
