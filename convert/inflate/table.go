@@ -12,12 +12,7 @@ type codeBuilder struct {
 // Codes longer than root bits go through subtables behind the first 1<<root entries. It reports false for a set of
 // lengths that zlib refuses: over-subscribed, or incomplete and not a single code of one bit.
 func (b *codeBuilder) build(table []entry, root uint, entries []entry, lens []uint8) bool {
-	b.count = [maxCodeBits + 1]uint16{}
-	for _, n := range lens {
-		b.count[n&maxCodeBits]++
-	}
-	unused := int(b.count[0])
-	b.count[0] = 0
+	b.countLengths(lens)
 	left := 1
 	var next [maxCodeBits + 2]uint16
 	for n := 1; n <= maxCodeBits; n++ {
@@ -34,10 +29,28 @@ func (b *codeBuilder) build(table []entry, root uint, entries []entry, lens []ui
 		}
 	}
 	if left > 0 {
-		return b.fillIncomplete(table[:1<<root], entries, len(lens)-unused)
+		return b.fillIncomplete(table[:1<<root], entries, int(next[maxCodeBits+1]))
 	}
 	b.fill(table, root, entries)
 	return true
+}
+
+// countLengths counts the symbols of each length. Neighbours often have the same, so they are counted apart, for an
+// addition not to wait for the one before it.
+func (b *codeBuilder) countLengths(lens []uint8) {
+	var odd [maxCodeBits + 1]uint16
+	b.count = odd
+	for ; len(lens) > 1; lens = lens[2:] {
+		b.count[lens[0]&maxCodeBits]++
+		odd[lens[1]&maxCodeBits]++
+	}
+	for _, n := range lens {
+		b.count[n&maxCodeBits]++
+	}
+	for n, c := range odd {
+		b.count[n] += c
+	}
+	b.count[0] = 0
 }
 
 // fillIncomplete builds the two incomplete codes that zlib takes: no symbol at all, and one symbol of one bit.
