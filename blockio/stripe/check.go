@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -123,6 +122,3 @@ func (m *mending) lose(o *Object, row int64, which func(shard int) bool) {
 
 // errRemoved says that an object was removed while its shards were rebuilt.
 var errRemoved = errors.New("the object was removed meanwhile")
-
-// poison is a checksum that the bytes do not have.
-func poison(p []byte) uint64 { return ^xxhash.Sum64(p) }

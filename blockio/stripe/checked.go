@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/blockmill/blockmill/blockio"
 )
 
 // checkedRow is a row whose units are read whole and checked.
@@ -135,13 +137,30 @@ func (r *checkedRow) rebuild(want memberSet) error {
 		if !required[i] {
 			continue
 		}
-		if f := r.o.shard(i); f.err == nil && xxhash.Sum64(shards[i]) != f.trailer.sums[r.row] {
+		if f := r.o.shard(i); f.err == nil && !f.trailer.matches(r.row, shards[i]) {
 			return r.o.lost(r.row, r.good(), append(r.spoilt, fmt.Errorf("what was rebuilt of shard %d: %w", i, errUnitSum)))
 		}
 		r.units[i] = shards[i]
 		r.o.volume.stats.rebuiltReads.Add(1)
 	}
 	return nil
+}
+
+// lostSum is the checksum of a unit of n bytes that could not be rebuilt when its
+// shard was: the complement of that of the zeros in its place.
+func lostSum(n int) uint64 {
+	var zeros [blockio.BlockSize]byte
+	d := xxhash.New()
+	for ; n > 0; n -= len(zeros) {
+		_, _ = d.Write(zeros[:]) // never fails
+	}
+	return ^d.Sum64()
+}
+
+// matches says whether a rebuilt unit is what the shard had, as far as the shard
+// knows.
+func (t *trailer) matches(row int64, unit []byte) bool {
+	return t.sums[row] == xxhash.Sum64(unit) || t.sums[row] == lostSum(len(unit))
 }
 
 // readChecked is read that takes nothing on trust.

@@ -19,9 +19,9 @@
 //   - Too few shards are a [*LostError], never other bytes. ReadAt does not look
 //     at the checksums of units, which are too long for small reads: it relies on
 //     the caller's checksum and on ReconstructAt.
-//   - A repair replaces a shard's object in one step; the damaged one is there
-//     until then, and its good units count.
-//   - Bytes that cannot be rebuilt keep a checksum that does not match: damage is
+//   - A repair replaces a shard's object in one step, by one that is right in
+//     every unit; the damaged one is there until then, and its good units count.
+//   - Bytes that cannot be rebuilt have a checksum that does not match: damage is
 //     never made to look right.
 //   - What may still be wanted is not removed: leftovers of a crash go only while
 //     all shards are present, in sync and complete.

@@ -136,6 +136,14 @@ func workload(t testing.TB, s *set, h *history) {
 	_ = v.Close(t.Context())
 }
 
+// stride is 1, or n when tests are to be short.
+func stride(n int) int {
+	if testing.Short() {
+		return n
+	}
+	return 1
+}
+
 // beforeFaults is a set with objects, one shard of which lacks one and one of
 // which has a wrong unit, so that healing and scrubbing write too.
 func beforeFaults(t testing.TB, k, m int) (*set, *history) {
@@ -172,7 +180,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 					if shard != 0 && shard != c.k {
 						continue // data shards are alike, and so are parity shards
 					}
-					for n := 1; n < 500; n++ {
+					for n := 1; n < 500; n += stride(7) {
 						s, h := base.clone(), before.clone()
 						flip(t, s.shards[1], "seg/keep", 5)
 						fault := f.fault
@@ -183,7 +191,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 						calls := s.shards[shard].Count(fault.Ops)
 						s.shards[shard].Inject(fault)
 						workload(t, s, h)
-						done := s.shards[shard].Count(fault.Ops)-calls < n
+						done := s.shards[shard].Count(fault.Ops)-calls < n // it was not met
 						s.shards[shard].ClearFaults()
 						s.shards[shard] = s.shards[shard].Reopen()
 						afterFault(t, s, h)
@@ -232,7 +240,7 @@ func TestFaultsEverywhere(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%v %v", f.Kind, f.Sticky), func(t *testing.T) {
 			t.Parallel()
-			for n := 1; n < 200; n += 2 {
+			for n := 1; n < 200; n += stride(9) {
 				s, h := base.clone(), before.clone()
 				for i := range s.shards {
 					fault := f
@@ -246,6 +254,11 @@ func TestFaultsEverywhere(t *testing.T) {
 				}
 				v := s.open(t)
 				h.check(t, v)
+				heal(t, v)
+				scrub(t, v, stripe.ScrubOptions{Repair: true})
+				heal(t, v)
+				h.check(t, v)
+				wantWhole(t, v)
 				if t.Failed() {
 					t.Fatalf("call %d", n)
 				}

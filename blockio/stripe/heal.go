@@ -240,7 +240,11 @@ func (h *healing) behind(ctx context.Context, held holding, lagging memberSet) (
 			left.add(i) // nobody can tell
 			continue
 		}
-		if errors.Is(s.all[i].err, blockio.ErrNotFound) {
+		switch err := s.all[i].err; {
+		case errors.Is(err, blockio.ErrNotFound):
+			continue
+		case err != nil && !errors.Is(err, ErrCorrupt):
+			left.add(i) // it may be as it should
 			continue
 		}
 		if err := m.note(m.vol.Remove(ctx, held.name)); err != nil {

@@ -214,8 +214,12 @@ func (o *Object) readShard(i int, off int64, dst []byte) error {
 	return err
 }
 
-// available says whether reads of a shard may succeed.
-func (o *Object) available(i int) bool { return o.shard(i).err == nil }
+// absent says that a shard is certainly not there: nothing is lost by writing
+// over it.
+func (o *Object) absent(i int) bool {
+	err := o.shard(i).err
+	return errors.Is(err, blockio.ErrNotFound) || errors.Is(err, errStale)
+}
 
 // shard is what there is of a shard; it looks at the member when nobody did
 // before.

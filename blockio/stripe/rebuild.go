@@ -29,8 +29,10 @@ type target struct {
 }
 
 // rebuild writes the shards of the target members anew. Their good units are
-// taken as they are, the others are rebuilt; what cannot be rebuilt stays as
-// wrong as it is. The present shard stays until the new one takes its place.
+// taken as they are, the others are rebuilt. The present shard stays until the
+// new one takes its place, and for good when not all of it can be rebuilt: what
+// cannot be read now may be read later. A shard that is not there gets zeros in
+// the place of what cannot be rebuilt, with the checksum lostSum.
 func (m *mending) rebuild(ctx context.Context, o *Object, targets memberSet, removals int) error {
 	r := &rebuilding{mending: m, o: o}
 	for _, mem := range m.volume.members {
@@ -90,38 +92,32 @@ func (r *rebuilding) copyRow(row int64, slots []byte) {
 		want.add(t.member.index)
 	}
 	c := r.o.newCheckedRow(row, slots)
-	lost := c.load(want) != nil
+	err := c.load(want)
 	r.bytes += int64(c.good() * c.unit)
-	if lost && !r.verify { // else the check has reported it
-		r.lose(r.o, row, func(i int) bool { return c.units[i] == nil })
+	if err != nil {
+		if !r.verify { // else the check has reported it
+			r.lose(r.o, row, func(i int) bool { return c.units[i] == nil })
+		}
+		for _, t := range r.targets {
+			if t.err == nil && c.units[t.member.index] == nil && !r.o.absent(t.member.index) {
+				t.err = t.member.wrap(err) // it stays as it is
+			}
+		}
 	}
 	r.each(func(t *target) error {
 		i := t.member.index
 		unit := c.units[i]
-		switch {
-		case unit == nil:
+		if unit == nil {
 			unit = c.slot(i)
-			t.sums = append(t.sums, r.carry(i, row, unit))
-		default:
+			clear(unit)
+			t.sums = append(t.sums, lostSum(len(unit)))
+		} else {
 			t.better = t.better || c.spoilt[i] != nil
 			t.sums = append(t.sums, xxhash.Sum64(unit))
 		}
 		_, err := t.w.WriteAt(unit, row*int64(r.o.lay.unit))
 		return err
 	})
-}
-
-// carry reads a unit that cannot be rebuilt, as far as it can be read, and gives
-// it a checksum that it does not have.
-func (r *rebuilding) carry(i int, row int64, unit []byte) uint64 {
-	f := r.o.shard(i)
-	if f.err != nil || r.o.readUnit(i, row, 0, unit) != nil {
-		clear(unit)
-	}
-	if f.err == nil && f.trailer.sums[row] != xxhash.Sum64(unit) {
-		return f.trailer.sums[row]
-	}
-	return poison(unit)
 }
 
 // commit puts the new shard in the place of the present one.

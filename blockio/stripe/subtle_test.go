@@ -50,6 +50,15 @@ func TestLostRowOfMissingShard(t *testing.T) {
 			t.Errorf("row at %d: %v", off, err)
 		}
 	}
+	// When the others are readable after all, the lost unit is too.
+	for _, i := range []int{3, 5} {
+		flip(t, s.shards[i], "seg/a", unit+7)
+	}
+	wantRow(s.open(t), 4*unit)
+	if r := scrub(t, s.open(t), stripe.ScrubOptions{Repair: true}); r.Found != 1 || !r.Clean() {
+		t.Errorf("scrub after the others are right again: %+v", r)
+	}
+	wantWhole(t, s.open(t))
 	wantRow(s.without(0, 2).open(t), 0)
 	wantRow(s.without(0, 2).open(t), 8*unit)
 }
