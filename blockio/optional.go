@@ -21,6 +21,26 @@ type KindLister interface {
 	Kinds(ctx context.Context) ([]string, error)
 }
 
+// ErrLost says that an object, or a part of it, is gone for good: it is stored
+// redundantly, and too little of that is left.
+var ErrLost = errors.New("lost")
+
+// LossTeller is a Volume that knows of objects that List leaves out, since they
+// should be there and cannot be opened.
+type LossTeller interface {
+	// Lost are the reasons, which match ErrLost, of those objects of a kind
+	// that the latest List of it left out.
+	Lost(kind string) []error
+}
+
+// Lost is v.Lost, or nothing of a volume without redundancy.
+func Lost(v Volume, kind string) []error {
+	if t, ok := v.(LossTeller); ok {
+		return t.Lost(kind)
+	}
+	return nil
+}
+
 // Reconstructor is an Object that is stored redundantly. Its ReadAt trusts what
 // it reads; whoever finds that the bytes are not what they should be asks for
 // them once more with ReconstructAt, which trusts nothing.

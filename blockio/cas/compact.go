@@ -108,7 +108,7 @@ func (m *mover) run(ctx context.Context) (emptied bool, err error) {
 			buf = make([]byte, e.size())
 		}
 		moved, err := m.move(ctx, obj, e, buf[:e.size()])
-		if errors.Is(err, ErrCorrupt) {
+		if damaged(err) {
 			s.opts.Logger.Error("a damaged segment was not compacted", "segment", id, "reason", err)
 			return false, nil
 		}
@@ -137,10 +137,11 @@ func (m *mover) pays(dir *directory) bool {
 // move copies one chunk; false when somebody else is storing it anew.
 func (m *mover) move(ctx context.Context, obj *openObject, e entry, buf []byte) (bool, error) {
 	s, object := m.store, obj.id.object()
-	if err := readFull(obj, object, buf, int64(e.off)); err != nil {
-		return false, err
-	}
-	stored, err := openRecord(buf, object, e)
+	var stored []byte
+	err := readChecked(obj, object, buf, int64(e.off), func(p []byte) (err error) {
+		stored, err = openRecord(p, object, e)
+		return err
+	})
 	if err != nil {
 		return false, err
 	}

@@ -78,9 +78,16 @@ func (s *Store) fetchRun(ctx context.Context, reads *readBuffers, wants []want) 
 		return err
 	}
 	for _, w := range wants {
-		stored, err := openRecord(buf[int64(w.off)-start:n], object, w.entry)
-		if err != nil {
+		var stored []byte
+		check := func(p []byte) (err error) {
+			stored, err = openRecord(p, object, w.entry)
 			return err
+		}
+		record := buf[int64(w.off)-start:][:w.size()]
+		if err := check(record); err != nil {
+			if err := recheck(obj, record, int64(w.off), check, err); err != nil {
+				return err
+			}
 		}
 		if err := s.deliver(w, stored); err != nil {
 			return corrupt(object, int64(w.off), "%v chunk %v: %v", w.codec, w.id, err)

@@ -213,7 +213,7 @@ func (c *collection) removeManifest(ctx context.Context, id ManifestID) error {
 func (c *collection) removeSegment(ctx context.Context, st *segmentState) error {
 	s := c.store
 	dir, err := s.loadDirectory(ctx, st.id)
-	if errors.Is(err, ErrCorrupt) {
+	if damaged(err) {
 		dir, err = newDirectory(st.id, nil), nil // nothing of it is indexed
 	}
 	if err != nil {

@@ -103,12 +103,16 @@ func allZero(p []byte, object string, off int64) error {
 }
 
 func readHeader(ctx context.Context, v blockio.Volume) (header, error) {
-	p, err := blockio.ReadObject(ctx, v, headerName, headerSize)
+	var h header
+	err := readObject(ctx, v, headerName, headerSize, func(p []byte) (err error) {
+		h, err = parseHeader(p)
+		return err
+	})
 	if errors.Is(err, blockio.ErrNotFound) {
-		return header{}, ErrNoStore
+		return h, ErrNoStore
 	}
 	if err != nil {
-		return header{}, fmt.Errorf("read store header: %w", err)
+		return h, fmt.Errorf("read store header: %w", err)
 	}
-	return parseHeader(p)
+	return h, nil
 }

@@ -47,30 +47,27 @@ func (m *manifest) load(store StoreID, id ManifestID) error {
 	if size < manifestHeaderSize+manifestFooterSize || size%objectAlign != 0 {
 		return corrupt(object, 0, "length %d of a manifest", size)
 	}
-	var head [manifestHeaderSize]byte
-	if err := readFull(m.obj, object, head[:], 0); err != nil {
+	err := readChecked(m.obj, object, make([]byte, manifestHeaderSize), 0, func(p []byte) (err error) {
+		m.head, err = parseManifestHead(p, store, id)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	var err error
-	if m.head, err = parseManifestHead(head[:], store, id); err != nil {
+	return readChecked(m.obj, object, make([]byte, manifestFooterSize), size-manifestFooterSize, func(p []byte) (err error) {
+		m.foot, err = parseManifestFoot(p, m.head, size)
 		return err
-	}
-	var foot [manifestFooterSize]byte
-	if err := readFull(m.obj, object, foot[:], size-manifestFooterSize); err != nil {
-		return err
-	}
-	m.foot, err = parseManifestFoot(foot[:], m.head, size)
-	return err
+	})
 }
 
 // page returns page n of the directory.
 func (m *manifest) page(n int64) ([]place, error) {
-	return m.pages.get(n, func() ([]place, error) {
-		p := make([]byte, pageSize)
-		if err := readFull(m.obj, m.head.id.object(), p, m.foot.dirOff+n*pageSize); err != nil {
-			return nil, err
-		}
-		return parsePage(p, m.head, m.foot, n)
+	return m.pages.get(n, func() (places []place, err error) {
+		err = readChecked(m.obj, m.head.id.object(), make([]byte, pageSize), m.foot.dirOff+n*pageSize, func(p []byte) error {
+			places, err = parsePage(p, m.head, m.foot, n)
+			return err
+		})
+		return places, err
 	})
 }
 
@@ -135,13 +132,13 @@ func (m *manifest) places(first int64) iter.Seq2[place, error] {
 
 // part returns the chunks of a place. They are shared: callers only read them.
 func (m *manifest) part(at place) ([]chunk, error) {
-	return m.parts.get(at.window, func() ([]chunk, error) {
-		p := make([]byte, at.size())
-		if err := readFull(m.obj, m.head.id.object(), p, at.off); err != nil {
-			return nil, err
-		}
-		limit := windowLen(m.head.size, int64(at.window))
-		return parsePart(make([]chunk, 0, at.count), p, m.head.id.object(), at, limit)
+	return m.parts.get(at.window, func() (chunks []chunk, err error) {
+		object, limit := m.head.id.object(), windowLen(m.head.size, int64(at.window))
+		err = readChecked(m.obj, object, make([]byte, at.size()), at.off, func(p []byte) error {
+			chunks, err = parsePart(make([]chunk, 0, at.count), p, object, at, limit)
+			return err
+		})
+		return chunks, err
 	})
 }
 

@@ -27,6 +27,9 @@ type recordTable struct {
 	// after a crash between writing the new and removing the old. Guarded
 	// by mu.
 	versions map[recordKey][]uint64
+	// lost are why records are not listed that must have been there.
+	// Immutable.
+	lost []error
 }
 
 func loadRecords(ctx context.Context, v blockio.Volume, store StoreID) (*recordTable, error) {
@@ -42,6 +45,7 @@ func loadRecords(ctx context.Context, v blockio.Volume, store StoreID) (*recordT
 		k := recordKey{n.kind, n.id}
 		t.versions[k] = append(t.versions[k], n.version) // listed in order
 	}
+	t.lost = blockio.Lost(v, recordKind)
 	return t, nil
 }
 
@@ -100,12 +104,12 @@ func (t *recordTable) get(ctx context.Context, k recordKey) (Record, error) {
 	err := error(ErrNotFound)
 	for _, v := range slices.Backward(t.versions[k]) {
 		name := recordName{k.kind, k.id, v}
-		var p []byte
-		if p, err = blockio.ReadObject(ctx, t.volume, name.object(), maxRecord); err != nil {
-			return Record{}, err
-		}
 		var r Record
-		if r, err = parseRecordObject(p, t.store, name); !errors.Is(err, ErrCorrupt) {
+		err = readObject(ctx, t.volume, name.object(), maxRecord, func(p []byte) (err error) {
+			r, err = parseRecordObject(p, t.store, name)
+			return err
+		})
+		if !errors.Is(err, ErrCorrupt) {
 			return r, err
 		}
 	}
@@ -166,7 +170,8 @@ func (s *Store) Record(ctx context.Context, kind, id string) (Record, error) {
 
 // Records reads the records of a kind, or all when kind is empty, in the order
 // of kinds and ids. One that cannot be read is yielded as an error, and the rest
-// after it.
+// after it; those of which not even the name is certain come last, with every
+// kind.
 func (s *Store) Records(ctx context.Context, kind string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for _, k := range s.records.keys(kind) {
@@ -175,6 +180,11 @@ func (s *Store) Records(ctx context.Context, kind string) iter.Seq2[Record, erro
 				continue // removed in the meantime
 			}
 			if !yield(r, err) {
+				return
+			}
+		}
+		for _, err := range s.records.lost {
+			if !yield(Record{}, fmt.Errorf("read records: %w", err)) {
 				return
 			}
 		}

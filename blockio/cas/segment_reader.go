@@ -40,25 +40,24 @@ func readDirectory(r io.ReaderAt, store StoreID, id SegmentID, size int64) (segm
 	if size < segmentHeaderSize+segmentFooterSize || size > maxSegment || size%objectAlign != 0 {
 		return segmentFooter{}, nil, corrupt(object, 0, "length %d of a segment", size)
 	}
-	var head [segmentHeaderSize]byte
-	if err := readFull(r, object, head[:], 0); err != nil {
+	err := readChecked(r, object, make([]byte, segmentHeaderSize), 0, func(p []byte) error {
+		return parseSegmentHeader(p, store, id)
+	})
+	if err != nil {
 		return segmentFooter{}, nil, err
 	}
-	if err := parseSegmentHeader(head[:], store, id); err != nil {
-		return segmentFooter{}, nil, err
-	}
-	var foot [segmentFooterSize]byte
-	if err := readFull(r, object, foot[:], size-segmentFooterSize); err != nil {
-		return segmentFooter{}, nil, err
-	}
-	f, err := parseSegmentFooter(foot[:], store, id, size)
+	var f segmentFooter
+	err = readChecked(r, object, make([]byte, segmentFooterSize), size-segmentFooterSize, func(p []byte) (err error) {
+		f, err = parseSegmentFooter(p, store, id, size)
+		return err
+	})
 	if err != nil {
 		return f, nil, err
 	}
-	p := make([]byte, int64(f.count)*entrySize)
-	if err := readFull(r, object, p, f.dirOff); err != nil {
-		return f, nil, err
-	}
-	entries, err := parseDirectory(p, f)
+	var entries []entry
+	err = readChecked(r, object, make([]byte, int64(f.count)*entrySize), f.dirOff, func(p []byte) (err error) {
+		entries, err = parseDirectory(p, f)
+		return err
+	})
 	return f, entries, err
 }

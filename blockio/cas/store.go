@@ -189,7 +189,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 // left out, so that the rest of the store can be used; Check finds it.
 func (s *Store) indexSegment(ctx context.Context, st *segmentState) error {
 	dir, err := s.loadDirectory(ctx, st.id)
-	if errors.Is(err, ErrCorrupt) {
+	if damaged(err) {
 		s.opts.Logger.Error("a segment was left out of the index", "segment", st.id, "reason", err)
 		s.index.leaveOut(err)
 		return nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/blockmill/blockmill/blockio"
 )
 
 // Errors of stripes; test with errors.Is.
@@ -28,7 +30,8 @@ var (
 	ErrClosed = errors.New("already closed")
 )
 
-// LostError says that bytes cannot be rebuilt. It matches ErrLost.
+// LostError says that bytes cannot be rebuilt. It matches ErrLost, and that of
+// package blockio.
 type LostError struct {
 	Object string
 	// Row is the row that is lost, or -1 for the whole object.
@@ -52,8 +55,8 @@ func (e *LostError) Error() string {
 	return b.String()
 }
 
-// Is makes every LostError match ErrLost.
-func (e *LostError) Is(target error) bool { return target == ErrLost }
+// Is makes every LostError match ErrLost, and blockio.ErrLost.
+func (e *LostError) Is(target error) bool { return target == ErrLost || target == blockio.ErrLost }
 
 func (e *LostError) Unwrap() error { return e.Err }
 

@@ -19,9 +19,10 @@ const (
 	listParallel = 8
 )
 
-// List implements blockio.Volume.
+// List implements blockio.Volume. Objects that are lost are left out; Lost tells.
 func (v *Volume) List(ctx context.Context, kind string) iter.Seq2[blockio.Entry, error] {
 	return func(yield func(blockio.Entry, error) bool) {
+		v.losses.begin(kind)
 		var batch []holding
 		flush := func() bool {
 			entries, err := v.entries(ctx, batch)
@@ -68,6 +69,7 @@ func (v *Volume) entries(ctx context.Context, batch []holding) ([]blockio.Entry,
 				return nil // a leftover, or removed meanwhile
 			case errors.Is(err, ErrLost):
 				v.log.Warn("object is not listed", "object", h.name, "error", err)
+				v.losses.add(h.name, err)
 				return nil
 			}
 			return err

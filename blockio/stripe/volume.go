@@ -26,6 +26,7 @@ type Volume struct {
 
 	names    nameTable
 	suspects suspects
+	losses   losses
 	stats    counters
 
 	membership membership
@@ -33,7 +34,10 @@ type Volume struct {
 	closing    sync.Once
 }
 
-var _ blockio.Volume = (*Volume)(nil)
+var (
+	_ blockio.Volume     = (*Volume)(nil)
+	_ blockio.LossTeller = (*Volume)(nil)
+)
 
 // Close ends the use of the volume; the shards stay open, they are the
 // caller's. Writers and objects must have been closed before. A volume that was
