@@ -22,6 +22,8 @@ type app struct {
 	progress       progressMode
 
 	storePath string
+	guard     bool    // writes leave the reserve free
+	reserve   reserve // of each file system of the store
 	arena     *blockio.Arena
 
 	// running is set once a command's flags and arguments were accepted:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"random": randomCommand,
 			"poke":   pokeCommand,
 			"damage": damageCommand,
+			"flip":   flipCommand,
 			"tmpfs":  tmpfsCommand,
 			"loop":   loopCommand,
 		},
@@ -153,6 +155,29 @@ func damageCommand(ts *testscript.TestScript, neg bool, args []string) {
 		p, err := os.ReadFile(name)
 		ts.Check(err)
 		p[len(p)/2] ^= 0x40
+		ts.Check(os.WriteFile(name, p, 0))
+	}
+}
+
+// flipCommand is "flip DIR N SEED": turns over a bit of N random bytes in the
+// files of a shard, its identity excepted.
+func flipCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: flip DIR N SEED")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	seed, err := strconv.ParseUint(args[2], 10, 64)
+	ts.Check(err)
+	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "[mrs]*", "*"))
+	ts.Check(err)
+	files = slices.DeleteFunc(files, func(name string) bool { return filepath.Base(name) == "shard" })
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range n {
+		name := files[random.IntN(len(files))]
+		p, err := os.ReadFile(name)
+		ts.Check(err)
+		p[random.IntN(len(p))] ^= 1 << random.IntN(8)
 		ts.Check(os.WriteFile(name, p, 0))
 	}
 }

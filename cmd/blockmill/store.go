@@ -15,14 +15,16 @@ func (a *app) storeCommand() *cobra.Command {
 		Use:   "store",
 		Short: "Work on a store of images",
 		Long: `Work on a store: a directory that keeps images as deduplicated, compressed
-chunks. One process at a time opens a store.`,
+chunks, in itself or striped over shards, directories on several disks. One
+process at a time opens a store.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&a.storePath, "store", "", "the store's directory (required)")
 	cmd.AddCommand(a.storeInitCommand(), a.storeImportCommand(), a.storeExportCommand(), a.storeListCommand(),
 		a.storeRemoveCommand(), a.storeStatCommand(), a.storeGCCommand(), a.storeVerifyCommand(),
-		a.storeRebuildCommand(), a.storeCheckCommand())
+		a.storeRebuildCommand(), a.storeCheckCommand(), a.storeScrubCommand(), a.storeHealCommand(),
+		a.storeReplaceCommand())
 	return cmd
 }
 
@@ -33,7 +35,7 @@ func (a *app) withStore(ctx context.Context, body func(s *openStore) error) (err
 		return err
 	}
 	defer func() {
-		if closeErr := s.close(); err == nil && closeErr != nil {
+		if closeErr := a.closeStore(ctx, s); err == nil && closeErr != nil {
 			err = fmt.Errorf("close store %s: %w", a.storePath, closeErr)
 		}
 	}()

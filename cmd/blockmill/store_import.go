@@ -50,6 +50,7 @@ does not, the store is as it was.`,
 				return err
 			}
 			defer s.close()
+			a.guard = true
 			var result imported
 			err = a.withCatalog(cmd.Context(), func(store *openStore, catalog *pool.Catalog) error {
 				var err error
@@ -67,6 +68,7 @@ does not, the store is as it was.`,
 	}
 	src.add(cmd)
 	run.add(cmd)
+	cmd.Flags().Var(&a.reserve, "reserve", "space to leave free on the disks of the store: auto (64M or 1%), or a size")
 	cmd.Flags().StringVar(&name, "name", "", "name of the image, one that no other image has")
 	return cmd
 }

@@ -20,18 +20,13 @@ of its own: opening a store without one does the same.`,
 		Example: `  blockmill store rebuild-index --store /srv/images`,
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) (err error) {
-			if a.storePath == "" {
-				return errNoStoreFlag
-			}
 			start := time.Now()
-			s := &openStore{}
-			opts, err := s.enter(a.storePath)
+			d, err := a.openDir(cmd.Context(), false)
 			if err != nil {
-				return fmt.Errorf("open store %s: %w", a.storePath, err)
+				return err
 			}
-			defer func() { err = errors.Join(err, s.lock.Unlock()) }()
-			opts.Arena = a.sharedArena()
-			if err := cas.RebuildIndex(cmd.Context(), opts); err != nil {
+			defer func() { err = errors.Join(err, d.Close(cmd.Context())) }()
+			if err := cas.RebuildIndex(cmd.Context(), a.storeOptions(d)); err != nil {
 				return fmt.Errorf("rebuild index of store %s: %w", a.storePath, unwrapAct(err))
 			}
 			result := struct {

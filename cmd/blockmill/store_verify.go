@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +40,7 @@ func (a *app) storeVerifyCommand() *cobra.Command {
 					}
 					images, damage = []pool.Image{img}, nil
 				}
-				results, err := verifyImages(cmd, s, images)
+				results, err := verifyImages(cmd.Context(), s, images)
 				if err != nil {
 					return err
 				}
@@ -51,12 +52,12 @@ func (a *app) storeVerifyCommand() *cobra.Command {
 }
 
 // verifyImages goes on after a damaged image; its error is that of the context.
-func verifyImages(cmd *cobra.Command, s *openStore, images []pool.Image) ([]verified, error) {
+func verifyImages(ctx context.Context, s *openStore, images []pool.Image) ([]verified, error) {
 	results := []verified{}
 	for _, img := range images {
-		err := s.Verify(cmd.Context(), img.Manifest)
-		if cmd.Context().Err() != nil {
-			return nil, cmd.Context().Err()
+		err := s.Verify(ctx, img.Manifest)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 		r := verified{ID: img.ID, Name: img.Name, Digest: img.Digest.String(), Intact: err == nil}
 		if err != nil {

@@ -4,76 +4,87 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/blockio/storedir"
 )
 
-// A store's directory holds its lock, the volume with everything durable, and
-// the index, which may be deleted while nobody has the store open.
-const (
-	volumeDir = "volume"
-	indexDir  = "index"
-)
-
-// openStore is an open store and the lock on its directory.
+// openStore is an open store in its directory.
 type openStore struct {
 	*cas.Store
-	path string // of the volume
-	lock *blockio.DirLock
+	dir *storedir.Dir
 }
 
 var errNoStoreFlag = usageError{errors.New("which store? name its directory with --store")}
 
-// openStore opens the store that --store names.
-func (a *app) openStore(ctx context.Context) (*openStore, error) {
+// openDir opens the directory that --store names, and warns when it is not as it
+// should be.
+func (a *app) openDir(ctx context.Context, fill bool) (*storedir.Dir, error) {
 	if a.storePath == "" {
 		return nil, errNoStoreFlag
 	}
-	s := &openStore{}
-	opts, err := s.enter(a.storePath)
+	d, err := storedir.Open(ctx, a.storePath, storedir.Options{Arena: a.sharedArena(), Fill: fill})
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", a.storePath, err)
 	}
-	opts.Arena = a.sharedArena()
-	if s.Store, err = cas.Open(ctx, opts); err != nil {
-		_ = s.lock.Unlock() // the error that led here counts
-		return nil, fmt.Errorf("open store %s: %w", a.storePath, unwrapAct(err))
+	if wrong := d.Degraded(); wrong != "" && !fill {
+		fmt.Fprintf(a.stderr, "blockmill: warning: store %s is degraded: %s\n", a.storePath, oneLine(errors.New(wrong)))
+	}
+	return d, nil
+}
+
+// withDir opens the store's directory, but not the store in it, for the time of
+// body.
+func (a *app) withDir(ctx context.Context, fill bool, body func(d *storedir.Dir) error) (err error) {
+	d, err := a.openDir(ctx, fill)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close(ctx)) }()
+	return body(d)
+}
+
+// openStore opens the store that --store names.
+func (a *app) openStore(ctx context.Context) (*openStore, error) {
+	d, err := a.openDir(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.openIn(ctx, d)
+	if err != nil {
+		return nil, errors.Join(err, d.Close(ctx))
 	}
 	return s, nil
 }
 
-// enter locks a store's directory, and only then opens its volume: that
-// removes what a writer left unfinished.
-func (s *openStore) enter(dir string) (cas.Options, error) {
-	volume := filepath.Join(dir, volumeDir)
-	_, err := os.Stat(volume)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = cas.ErrNoStore
-	}
+// openIn opens the store in an open directory.
+func (a *app) openIn(ctx context.Context, d *storedir.Dir) (*openStore, error) {
+	s, err := cas.Open(ctx, a.storeOptions(d))
 	if err != nil {
-		return cas.Options{}, err
+		return nil, fmt.Errorf("open store %s: %w", a.storePath, unwrapAct(err))
 	}
-	if s.lock, err = blockio.LockDir(dir); err != nil {
-		return cas.Options{}, err
+	return &openStore{Store: s, dir: d}, nil
+}
+
+// writeMemory bounds the write buffers of a store, which are whole rows.
+const writeMemory = 32 << 20
+
+// storeOptions are those of the store in a directory.
+func (a *app) storeOptions(d *storedir.Dir) cas.Options {
+	opts := cas.Options{Volume: d.Volume, IndexDir: d.Index(), Arena: a.sharedArena()}
+	if a.guard {
+		opts.Volume = d.Guarded(a.reserve.bytes())
 	}
-	s.path = volume
-	v, err := blockio.NewDirVolume(volume, blockio.DirVolumeOptions{})
-	if err != nil {
-		_ = s.lock.Unlock() // the error that led here counts
-		return cas.Options{}, err
+	if row := d.Layout().Data * d.Layout().Unit; row > 1<<20 {
+		opts.Buffers = min(max(4, writeMemory/row), 16)
 	}
-	opts := cas.Options{Volume: v, IndexDir: filepath.Join(dir, indexDir)}
-	if spaceLeft(dir) < indexSpace {
+	if spaceLeft(a.storePath) < indexSpace {
 		opts.IndexDir = ""
 	}
-	return opts, nil
+	return opts
 }
 
 // indexSpace is the free space in bytes below which the index on disk is left
@@ -92,6 +103,12 @@ func spaceLeft(dir string) int64 {
 	return int64(st.Bavail) * st.Bsize
 }
 
-func (s *openStore) close() error {
-	return errors.Join(s.Store.Close(), s.lock.Unlock())
+// close closes the store and its directory. Damage that reads have met, and
+// repaired for themselves, is news.
+func (a *app) closeStore(ctx context.Context, s *openStore) error {
+	err := s.Close()
+	if n := s.dir.Volume.Stats().Queued; n > 0 && s.dir.Layout().Parity > 0 {
+		fmt.Fprintf(a.stderr, "blockmill: warning: store %s: %d objects are damaged or incomplete; run store scrub --repair\n", a.storePath, n)
+	}
+	return errors.Join(err, s.dir.Close(ctx))
 }
