@@ -58,7 +58,9 @@ func compare(t *testing.T, f func(dst, src []byte) (int, int, error), size int, 
 		}
 	case err == nil:
 		t.Errorf("took what the standard library refuses: %v, %d bytes", theirErr, len(want))
-	case theirErr == nil && !errors.Is(err, inflate.ErrTooLong):
+	case theirErr == nil && !errors.Is(err, inflate.ErrTooLong) && !errors.Is(err, inflate.ErrCorrupt):
+		// The library takes a code without an end of the block, which zlib and this package refuse at once: it finds
+		// such a stream corrupt only later.
 		t.Errorf("%v for an output that is too long", err)
 	}
 	// The library may keep back what it decoded last before an error.
