@@ -73,7 +73,7 @@ func (d *damageFinder) add(id ManifestID, off, length int64, err error) {
 }
 
 // manifest looks at one manifest. The error is that of the context.
-func (d *damageFinder) manifest(ctx context.Context, id ManifestID) error {
+func (d *damageFinder) manifest(ctx context.Context, id ManifestID) (err error) {
 	m, err := openManifest(ctx, d.store.opts.Volume, d.store.header.id, id)
 	switch {
 	case ctx.Err() != nil:
@@ -84,7 +84,7 @@ func (d *damageFinder) manifest(ctx context.Context, id ManifestID) error {
 		d.add(id, 0, -1, err)
 		return nil
 	}
-	defer m.close() //nolint:errcheck // it was only read
+	defer func() { err = errors.Join(err, m.close()) }()
 	for at, err := range m.places(0) {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -24,7 +24,7 @@ const killDisks = 4
 // TestKill kills the program at random moments of imports, removals and
 // garbage collections. Whatever it had acknowledged must hold afterwards:
 // imported images are there with their bytes, removed ones are not, and the
-// store is sound.
+// store is sound; over shards, also while as many of them are away as may be.
 func TestKill(t *testing.T) {
 	limit := 8 * time.Second
 	if text := os.Getenv(killSecondsEnv); text != "" {
@@ -35,18 +35,23 @@ func TestKill(t *testing.T) {
 	} else if testing.Short() {
 		limit = 2 * time.Second
 	}
-	k := newKiller(t)
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
-		k.strike()
-		k.checkNames()
-		if k.strikes%8 == 0 {
+	for _, c := range []struct{ data, parity int }{{1, 0}, {2, 1}, {4, 2}} {
+		t.Run(fmt.Sprintf("%d+%d", c.data, c.parity), func(t *testing.T) {
+			k := newKiller(t, c.data, c.parity)
+			for deadline := time.Now().Add(limit / 3); time.Now().Before(deadline); {
+				k.strike()
+				k.checkNames()
+				if k.strikes%8 == 0 {
+					k.checkBytes()
+				}
+			}
 			k.checkBytes()
-		}
-	}
-	k.checkBytes()
-	t.Logf("%d strikes, %d in time, %d images at the end", k.strikes, k.killed, len(k.images))
-	if k.killed == 0 {
-		t.Error("no process was killed before its end: nothing was tested")
+			k.checkWithout()
+			t.Logf("%d strikes, %d in time, %d images at the end", k.strikes, k.killed, len(k.images))
+			if k.killed == 0 {
+				t.Error("no process was killed before its end: nothing was tested")
+			}
+		})
 	}
 }
 
@@ -57,6 +62,8 @@ type killer struct {
 	dir     string
 	store   string
 	random  *rand.Rand
+	shards  []string // none in a store of its own directory
+	parity  int
 	digests [killDisks]string
 
 	images map[string]string // acknowledged: name to digest
@@ -70,7 +77,7 @@ type killer struct {
 	usual map[string]time.Duration
 }
 
-func newKiller(t *testing.T) *killer {
+func newKiller(t *testing.T, data, parity int) *killer {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +89,15 @@ func newKiller(t *testing.T) *killer {
 		images: make(map[string]string), usual: make(map[string]time.Duration),
 	}
 	k.store = filepath.Join(k.dir, "S")
-	k.must("store", "init", "--store", k.store)
+	args := []string{"store", "init", "--store", k.store}
+	if k.parity = parity; parity > 0 {
+		args = append(args, "--allow-shared-device", "--data", fmt.Sprint(data), "--parity", fmt.Sprint(parity))
+		for i := range data + parity {
+			k.shards = append(k.shards, filepath.Join(k.dir, fmt.Sprintf("shard%d", i)))
+			args = append(args, "--shard", k.shards[i])
+		}
+	}
+	k.must(args...)
 	for i := range k.digests {
 		if err := writeDisk(k.disk(i), uint64(i)); err != nil {
 			t.Fatal(err)
@@ -195,6 +210,31 @@ func (k *killer) checkNames() {
 	if len(found) != len(k.images) {
 		k.t.Fatalf("strike %d: %d images are listed, want %d", k.strikes, len(found), len(k.images))
 	}
+}
+
+// checkWithout looks again while as many shards are away as may be. Before that,
+// what a crash left half written is cleared: without all shards, nobody can tell
+// it from what was lost.
+func (k *killer) checkWithout() {
+	k.t.Helper()
+	if k.parity == 0 {
+		return
+	}
+	k.must("store", "heal", "--store", k.store)
+	away := k.random.Perm(len(k.shards))[:k.parity]
+	for _, i := range away {
+		if err := os.Rename(k.shards[i], k.shards[i]+".away"); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+	k.checkNames()
+	k.checkBytes()
+	for _, i := range away {
+		if err := os.Rename(k.shards[i]+".away", k.shards[i]); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+	k.must("store", "scrub", "--store", k.store)
 }
 
 // checkBytes reads everything.

@@ -191,12 +191,12 @@ func (r *scrubbed) take(d *storedir.Dir, report stripe.ScrubReport) {
 
 // scrubImages finds out what lost bytes mean for the images, and reads all images
 // if that is wanted.
-func (a *app) scrubImages(ctx context.Context, d *storedir.Dir, lost []stripe.Range, full bool, result *scrubbed) error {
+func (a *app) scrubImages(ctx context.Context, d *storedir.Dir, lost []stripe.Range, full bool, result *scrubbed) (err error) {
 	s, err := a.openIn(ctx, d)
 	if err != nil {
 		return err
 	}
-	defer s.Store.Close() //nolint:errcheck // nothing was written
+	defer func() { err = errors.Join(err, s.Store.Close()) }()
 	catalog, err := pool.OpenCatalog(ctx, s.Store)
 	if err != nil {
 		return err
