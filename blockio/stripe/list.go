@@ -142,16 +142,7 @@ func (v *Volume) holdings(ctx context.Context, kind string) iter.Seq2[holding, e
 			}
 		}
 		for {
-			name := ""
-			var errs []error
-			for _, l := range lists {
-				switch {
-				case l.err != nil:
-					errs = append(errs, l.err)
-				case !l.done && (name == "" || l.head.Name < name):
-					name = l.head.Name
-				}
-			}
+			name, errs := firstName(lists)
 			if ctx.Err() != nil {
 				yield(holding{}, context.Cause(ctx))
 				return
@@ -163,19 +154,38 @@ func (v *Volume) holdings(ctx context.Context, kind string) iter.Seq2[holding, e
 			if name == "" {
 				return
 			}
-			h := holding{name: name}
-			for _, l := range lists {
-				if l.err == nil && !l.done && l.head.Name == name {
-					h.members.add(l.member.index)
-					h.bytes = max(h.bytes, l.head.Size)
-					l.advance()
-				}
-			}
-			if !reserved(name) && !yield(h, nil) {
+			if h := takeName(lists, name); !reserved(name) && !yield(h, nil) {
 				return
 			}
 		}
 	}
+}
+
+// firstName is the first name that any list stands at, "" at the end of all, and
+// the errors of the lists that failed.
+func firstName(lists []*memberList) (name string, errs []error) {
+	for _, l := range lists {
+		switch {
+		case l.err != nil:
+			errs = append(errs, l.err)
+		case !l.done && (name == "" || l.head.Name < name):
+			name = l.head.Name
+		}
+	}
+	return name, errs
+}
+
+// takeName advances the lists that stand at name and says whose they are.
+func takeName(lists []*memberList, name string) holding {
+	h := holding{name: name}
+	for _, l := range lists {
+		if l.err == nil && !l.done && l.head.Name == name {
+			h.members.add(l.member.index)
+			h.bytes = max(h.bytes, l.head.Size)
+			l.advance()
+		}
+	}
+	return h
 }
 
 // memberList is a member's list of a kind, and where in it we are.

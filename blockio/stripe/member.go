@@ -75,11 +75,11 @@ func (m *member) note(err error) error {
 	return m.wrap(err)
 }
 
-// lastFailure is the failure of the last call, and how many there were.
-func (m *member) lastFailure() (error, int64) {
+// lastFailure says how many calls failed, and the failure of the last call.
+func (m *member) lastFailure() (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.failure, m.failures
+	return m.failures, m.failure
 }
 
 // each calls f for the present members that want says, all at once, and waits.

@@ -12,8 +12,6 @@ import (
 	"github.com/blockmill/blockmill/blockio/stripe"
 )
 
-var kept = blockiotest.Crash{Data: blockiotest.Kept, Names: blockiotest.Kept}
-
 func wantNone(t testing.TB, v *stripe.Volume, name string) {
 	t.Helper()
 	if _, err := v.Open(t.Context(), name); !errors.Is(err, blockio.ErrNotFound) {

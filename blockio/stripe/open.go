@@ -188,7 +188,7 @@ func countUsable(members []*member) int {
 func failures(members []*member) error {
 	var errs []error
 	for _, m := range members {
-		failure, _ := m.lastFailure()
+		_, failure := m.lastFailure()
 		switch {
 		case failure != nil:
 			errs = append(errs, m.wrap(failure))

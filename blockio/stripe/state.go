@@ -81,7 +81,7 @@ func (v *Volume) Shards() []ShardState {
 	states := make([]ShardState, len(v.members))
 	for i, m := range v.members {
 		s := ShardState{Index: i, Label: m.label}
-		s.Failure, s.Failures = m.lastFailure()
+		s.Failures, s.Failure = m.lastFailure()
 		switch {
 		case s.Failure != nil:
 			s.Status = ShardFailed

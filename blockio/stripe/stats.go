@@ -42,7 +42,7 @@ func (v *Volume) Stats() Stats {
 		ShardFailures:  make([]int64, len(v.members)),
 	}
 	for i, m := range v.members {
-		_, s.ShardFailures[i] = m.lastFailure()
+		s.ShardFailures[i], _ = m.lastFailure()
 	}
 	return s
 }
