@@ -59,6 +59,14 @@ func Adopt(ctx context.Context, dir string, shards []string, sharedDevices bool)
 // Replace gives a shard another directory: where it was moved to, or an empty
 // one that takes the place of a lost shard and is to be filled by healing.
 func Replace(ctx context.Context, dir string, index int, shard string) (err error) {
+	if _, err := readLayout(dir); err != nil { // before anything is locked
+		return err
+	}
+	lock, err := blockio.LockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	l, err := readLayout(dir)
 	if err != nil {
 		return err
@@ -66,11 +74,6 @@ func Replace(ctx context.Context, dir string, index int, shard string) (err erro
 	if index < 0 || index >= len(l.Shards) {
 		return fmt.Errorf("%w: there is no shard %d of %d+%d, counted from 0", ErrShards, index, l.Data, l.Parity)
 	}
-	lock, err := blockio.LockDir(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	if err := fits(ctx, l, index, shard); err != nil {
 		return err
 	}
