@@ -1,3 +1,0 @@
-module github.com/blockmill/blockmill/api/sdk/launch
-
-go 1.26.0
