@@ -22,6 +22,8 @@ import (
 // knows which names are durable: the volume then refuses all changes, with
 // ErrPoisoned, until it is opened anew.
 //
+// Commits and removals of one kind at a time share the syncs of its directory.
+//
 // One process may have a directory open at a time; see LockDir.
 type DirVolume struct {
 	fsys FileSystem
@@ -30,7 +32,8 @@ type DirVolume struct {
 	poison atomic.Pointer[error]
 
 	mu    sync.Mutex
-	kinds map[string]struct{} // kinds whose directory is durable
+	kinds map[string]struct{}    // kinds whose directory is durable; guarded by mu
+	syncs map[string]*sharedSync // by directory; guarded by mu
 }
 
 // DirVolumeOptions are options of a DirVolume; the zero value works.
@@ -50,7 +53,7 @@ func NewDirVolume(dir string, opts DirVolumeOptions) (*DirVolume, error) {
 // A process that was killed may have left names that are visible and not yet
 // durable. Since others will build on what they see, all is made durable first.
 func NewVolumeOn(label string, fsys FileSystem) (*DirVolume, error) {
-	v := &DirVolume{fsys: fsys, kinds: map[string]struct{}{}}
+	v := &DirVolume{fsys: fsys, kinds: map[string]struct{}{}, syncs: map[string]*sharedSync{}}
 	if err := v.recover(); err != nil {
 		return nil, fmt.Errorf("open volume %s: %w", label, err)
 	}
@@ -234,22 +237,41 @@ func (v *DirVolume) beginChange(ctx context.Context, name string) (kind string, 
 	return kind, nil
 }
 
-// syncDir syncs a directory or poisons the volume.
+// syncDir makes the changes of a directory's entries durable that were made
+// before the call, or poisons the volume. A sync that succeeds after one that
+// failed proves nothing of what that one was to save.
 func (v *DirVolume) syncDir(dir string) error {
-	err := v.fsys.SyncDir(dir)
-	if err == nil {
-		return nil
+	err := v.sharedSyncOf(dir).do(func() error {
+		err := v.fsys.SyncDir(dir)
+		if err != nil {
+			err = fmt.Errorf("sync directory %s: %w", dir, err)
+			v.poison.CompareAndSwap(nil, &err)
+		}
+		return err
+	})
+	if cause := v.poison.Load(); err == nil && cause != nil {
+		err = fmt.Errorf("%w: %w", ErrPoisoned, *cause)
 	}
-	err = fmt.Errorf("sync directory %s: %w", dir, err)
-	v.poison.CompareAndSwap(nil, &err)
 	return err
+}
+
+func (v *DirVolume) sharedSyncOf(dir string) *sharedSync {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s, ok := v.syncs[dir]
+	if !ok {
+		s = &sharedSync{}
+		v.syncs[dir] = s
+	}
+	return s
 }
 
 // ensureKind makes the directory of a kind and makes that durable.
 func (v *DirVolume) ensureKind(kind string) error {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if _, ok := v.kinds[kind]; ok {
+	_, ok := v.kinds[kind]
+	v.mu.Unlock()
+	if ok {
 		return nil
 	}
 	if err := v.fsys.MakeDir(kind); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -258,6 +280,8 @@ func (v *DirVolume) ensureKind(kind string) error {
 	if err := v.syncDir("."); err != nil {
 		return err
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.kinds[kind] = struct{}{}
 	return nil
 }

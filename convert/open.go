@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/convert/qcow2"
@@ -20,6 +21,10 @@ type OpenOptions struct {
 	// MaxSize is the largest virtual size that is taken; 0 leaves it to the
 	// format.
 	MaxSize int64
+	// UnsignedRaw takes a source as raw, when no format is declared, that is
+	// a whole number of sectors and bears no signature but what a guest may
+	// have put there.
+	UnsignedRaw bool
 }
 
 // Extent is a further file of an image: of a VMDK in several files.
@@ -40,6 +45,9 @@ func Open(src io.ReaderAt, size int64, format Format, opts OpenOptions) (Image, 
 	}
 	if len(opts.Extents) > 0 {
 		return nil, "", ErrExtents
+	}
+	if format == "" && opts.UnsignedRaw && isUnsigned(found, size) {
+		format = Raw
 	}
 	if format == "" {
 		format, err = detect(found, size)
@@ -73,6 +81,12 @@ func given[T Image](img T, format Format, err error) (Image, Format, error) {
 		return nil, "", err
 	}
 	return img, format, nil
+}
+
+// isUnsigned says whether a source may be raw although nobody said so.
+func isUnsigned(found []signature, size int64) bool {
+	guest := !slices.ContainsFunc(found, func(s signature) bool { return s.class != content })
+	return guest && size > 0 && size%512 == 0
 }
 
 // isDescriptor says whether the one signature is that of a VMDK text

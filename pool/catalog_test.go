@@ -69,8 +69,11 @@ func commit(t *testing.T, s *cas.Store, text string) pool.Image {
 		t.Fatal(err)
 	}
 	return pool.Image{
-		Digest: info.Digest, Manifest: info.ID, VirtualSize: info.Size, StorageSize: info.DataBytes, Chunks: info.Chunks,
-		Format: convert.Raw, CreatedAt: time.Unix(1700000000, 0).UTC(),
+		Meta: pool.Meta[pool.ImageID]{CreatedAt: time.Unix(1700000000, 0).UTC()},
+		Contents: pool.Contents{
+			Digest: info.Digest, Manifest: info.ID, VirtualSize: info.Size, StorageSize: info.DataBytes, Chunks: info.Chunks,
+		},
+		Format: convert.Raw,
 	}
 }
 

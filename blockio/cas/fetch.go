@@ -92,6 +92,8 @@ func (s *Store) fetchRun(ctx context.Context, reads *readBuffers, wants []want) 
 		if err := s.deliver(w, stored); err != nil {
 			return corrupt(object, int64(w.off), "%v chunk %v: %v", w.codec, w.id, err)
 		}
+		s.counters.readChunks.Add(1)
+		s.counters.readBytes.Add(int64(len(w.dst)))
 	}
 	return nil
 }

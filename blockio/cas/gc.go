@@ -52,7 +52,9 @@ func (s *Store) GC(ctx context.Context, opts GCOptions) (GCStats, error) {
 		return c.stats, fmt.Errorf("collect garbage: %w", ctx.Err())
 	}
 	defer func() { <-s.collecting }()
-	if err := c.run(ctx); err != nil {
+	err := c.run(ctx)
+	s.counters.collected(c.stats, err)
+	if err != nil {
 		return c.stats, fmt.Errorf("collect garbage: %w", err)
 	}
 	return c.stats, nil

@@ -123,6 +123,7 @@ func (w *ImageWriter) PutWindow(ctx context.Context, index int64, p []byte) erro
 		w.spoil(err)
 		return fmt.Errorf("put window %d: %w", index, err)
 	}
+	w.session.store.counters.put.Add(int64(len(p)))
 	return nil
 }
 
@@ -188,6 +189,7 @@ func (w *ImageWriter) storeRound(ctx context.Context, k *worker, chunks []chunk,
 		}
 		switch got {
 		case known:
+			s.counters.known(int(c.len))
 		case inFlight:
 			k.later = append(k.later, i)
 		case claimed:
@@ -220,6 +222,7 @@ func (w *ImageWriter) storeChunk(ctx context.Context, h *hold, k *worker, c chun
 		return err
 	}
 	s.index.pending.settle(c.id, st)
+	s.counters.added(len(raw), n)
 	w.newChunks.Add(1)
 	w.newBytes.Add(int64(len(raw)))
 	w.storedBytes.Add(int64(n))
@@ -244,6 +247,7 @@ func (w *ImageWriter) Commit(ctx context.Context) (ImageInfo, error) {
 	if err != nil {
 		return ImageInfo{}, errors.Join(fmt.Errorf("commit image: %w", err), m.abort())
 	}
+	ses.store.counters.images.Add(1)
 	return ImageInfo{
 		ID: m.head.id, Digest: foot.digest, Size: w.size, Chunks: foot.chunks, DataBytes: foot.data,
 		NewChunks: w.newChunks.Load(), NewBytes: w.newBytes.Load(), StoredBytes: w.storedBytes.Load(),

@@ -16,24 +16,32 @@ import (
 // recordKey names a record whatever its version.
 type recordKey struct{ kind, id string }
 
-// recordTable knows the names of all records. Its mutex is held over changes, so
-// records change one at a time.
+// recordTable knows the names of all records. Changes of one record come one
+// after another, those of different records go on side by side.
 type recordTable struct {
 	volume blockio.Volume
 	store  StoreID
 
-	mu sync.Mutex
-	// versions lists those that the volume has, ascending; more than one
-	// after a crash between writing the new and removing the old. Guarded
-	// by mu.
-	versions map[recordKey][]uint64
+	mu     sync.Mutex
+	states map[recordKey]*recordState // guarded by mu
 	// lost are why records are not listed that must have been there.
 	// Immutable.
 	lost []error
 }
 
+// recordState is what the table knows of one record.
+type recordState struct {
+	users int // hold mu or wait for it; guarded by the table's mu
+
+	mu sync.Mutex // held over changes and reads; the table's mu is not waited for meanwhile
+	// versions lists those that the volume has, ascending; more than one
+	// after a crash between writing the new and removing the old, none while
+	// there is no record. Guarded by mu.
+	versions []uint64
+}
+
 func loadRecords(ctx context.Context, v blockio.Volume, store StoreID) (*recordTable, error) {
-	t := &recordTable{volume: v, store: store, versions: make(map[recordKey][]uint64)}
+	t := &recordTable{volume: v, store: store, states: make(map[recordKey]*recordState)}
 	for e, err := range v.List(ctx, recordKind) {
 		if err != nil {
 			return nil, fmt.Errorf("list records: %w", err)
@@ -43,66 +51,90 @@ func loadRecords(ctx context.Context, v blockio.Volume, store StoreID) (*recordT
 			return nil, fmt.Errorf("list records: %w", err)
 		}
 		k := recordKey{n.kind, n.id}
-		t.versions[k] = append(t.versions[k], n.version) // listed in order
+		if t.states[k] == nil {
+			t.states[k] = &recordState{}
+		}
+		t.states[k].versions = append(t.states[k].versions, n.version) // listed in order
 	}
 	t.lost = blockio.Lost(v, recordKind)
 	return t, nil
 }
 
-// put writes the next version of a record, then removes the older ones.
-func (t *recordTable) put(ctx context.Context, r Record) error {
+// hold gives the caller a record of its own until release.
+func (t *recordTable) hold(k recordKey) *recordState {
+	t.mu.Lock()
+	st, ok := t.states[k]
+	if !ok {
+		st = &recordState{}
+		t.states[k] = st
+	}
+	st.users++
+	t.mu.Unlock()
+	st.mu.Lock()
+	return st
+}
+
+// release ends hold. A record that does not exist is forgotten with its last
+// user.
+func (t *recordTable) release(k recordKey, st *recordState) {
+	st.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if st.users--; st.users == 0 && len(st.versions) == 0 { // nobody else has st.mu
+		delete(t.states, k)
+	}
+}
+
+// put writes the next version of a record, then removes the older ones.
+func (t *recordTable) put(ctx context.Context, r Record) error {
 	k := recordKey{r.Kind, r.ID}
+	st := t.hold(k)
+	defer t.release(k, st)
 	next := uint64(1)
-	if old := t.versions[k]; len(old) > 0 {
-		next = old[len(old)-1] + 1
+	if n := len(st.versions); n > 0 {
+		next = st.versions[n-1] + 1
 	}
 	name := recordName{r.Kind, r.ID, next}.object()
 	if err := blockio.WriteObject(ctx, t.volume, name, r.encode(t.store, next)); err != nil {
 		// The commit may have failed after the object became visible.
 		if o, openErr := t.volume.Open(context.WithoutCancel(ctx), name); openErr == nil {
-			t.versions[k] = append(t.versions[k], next)
+			st.versions = append(st.versions, next)
 			err = errors.Join(err, o.Close())
 		}
 		return err
 	}
-	t.versions[k] = append(t.versions[k], next)
-	return t.trim(ctx, k, 1)
+	st.versions = append(st.versions, next)
+	return t.trim(ctx, k, st, 1)
 }
 
 // remove removes a record, its latest version last: until then it is there.
 func (t *recordTable) remove(ctx context.Context, k recordKey) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.versions[k]) == 0 {
+	st := t.hold(k)
+	defer t.release(k, st)
+	if len(st.versions) == 0 {
 		return ErrNotFound
 	}
-	if err := t.trim(ctx, k, 0); err != nil {
-		return err
-	}
-	delete(t.versions, k)
-	return nil
+	return t.trim(ctx, k, st, 0)
 }
 
-// trim removes the oldest versions until keep are left. Mu is held.
-func (t *recordTable) trim(ctx context.Context, k recordKey, keep int) error {
-	for len(t.versions[k]) > keep {
-		err := t.volume.Remove(ctx, recordName{k.kind, k.id, t.versions[k][0]}.object())
+// trim removes the oldest versions until keep are left. The caller holds st.
+func (t *recordTable) trim(ctx context.Context, k recordKey, st *recordState, keep int) error {
+	for len(st.versions) > keep {
+		err := t.volume.Remove(ctx, recordName{k.kind, k.id, st.versions[0]}.object())
 		if err != nil && !errors.Is(err, blockio.ErrNotFound) {
 			return err
 		}
-		t.versions[k] = t.versions[k][1:]
+		st.versions = st.versions[1:]
 	}
 	return nil
 }
 
 // get reads the latest intact version of a record.
 func (t *recordTable) get(ctx context.Context, k recordKey) (Record, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	st := t.hold(k)
+	defer t.release(k, st)
 	err := error(ErrNotFound)
-	for _, v := range slices.Backward(t.versions[k]) {
+	for _, v := range slices.Backward(st.versions) {
 		name := recordName{k.kind, k.id, v}
 		var r Record
 		err = readObject(ctx, t.volume, name.object(), maxRecord, func(p []byte) (err error) {
@@ -116,11 +148,12 @@ func (t *recordTable) get(ctx context.Context, k recordKey) (Record, error) {
 	return Record{}, err
 }
 
-// keys lists the records of a kind, or of all when kind is empty, in order.
+// keys lists the records of a kind, or of all when kind is empty, in order,
+// and perhaps some that are just coming or going.
 func (t *recordTable) keys(kind string) []recordKey {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := slices.Collect(maps.Keys(t.versions))
+	all := slices.Collect(maps.Keys(t.states))
 	all = slices.DeleteFunc(all, func(k recordKey) bool { return kind != "" && k.kind != kind })
 	slices.SortFunc(all, func(a, b recordKey) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id))
@@ -131,6 +164,7 @@ func (t *recordTable) keys(kind string) []recordKey {
 // PutRecord makes a record durable, in the place of an earlier one of its kind
 // and id. The manifests that it lists must exist: ErrNotFound. The new record
 // may be there even after an error; the old one is as long as the new is not.
+// Records put at the same time share what they can of the syncs.
 func (s *Store) PutRecord(ctx context.Context, r Record) error {
 	if r.Kind == draftKind {
 		return fmt.Errorf("put record: kind %q is that of drafts", draftKind)

@@ -26,6 +26,7 @@ type Store struct {
 	index    *index
 	objects  *openObjects
 	records  *recordTable
+	counters counters
 	workers  sync.Pool // of *worker
 	scratch  sync.Pool // of *[]byte, for chunks that are wanted in part
 

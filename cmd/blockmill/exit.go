@@ -7,8 +7,12 @@ import (
 	"strings"
 	"syscall"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/cmd/blockmill/remote"
 	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/pool"
@@ -54,6 +58,21 @@ func exitStatus(err error) int {
 		if errors.Is(err, s.err) {
 			return s.status
 		}
+	}
+	return daemonStatus(err)
+}
+
+// daemonStatus is the exit status for what a daemon answered.
+func daemonStatus(err error) int {
+	_, ended := errors.AsType[*remote.OperationError](err)
+	switch status.Code(err) {
+	case codes.InvalidArgument:
+		if ended { // the request was taken; what it named was not
+			return exitBadInput
+		}
+		return exitUsage
+	case codes.Unavailable, codes.Aborted, codes.ResourceExhausted, codes.DeadlineExceeded:
+		return exitTemporary
 	}
 	return exitFailed
 }

@@ -54,3 +54,13 @@ func row(w io.Writer, cells ...any) {
 	}
 	fmt.Fprintln(w)
 }
+
+// printLine prints one of several results: a line of JSON, or one of a table.
+func (a *app) printLine(v any, table func(w io.Writer)) error {
+	if a.output == outputJSON {
+		enc := json.NewEncoder(a.stdout)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(v)
+	}
+	return a.print(v, table)
+}

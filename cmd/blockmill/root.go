@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/cmd/blockmill/remote"
 )
 
 // arenaLimit bounds the buffers of a command: windows in flight, caches and
@@ -20,6 +21,7 @@ type app struct {
 	stdout, stderr io.Writer
 	output         output
 	progress       progressMode
+	remote         remote.Options
 
 	storePath string
 	guard     bool    // writes leave the reserve free
@@ -49,7 +51,8 @@ func (a *app) root() *cobra.Command {
 		Use:   "blockmill",
 		Short: "Convert disk images and keep them in a deduplicating store",
 		Long: `blockmill converts disk images (qcow2, VMDK, raw) and keeps them in a
-content-addressed store, without a daemon.
+content-addressed store. Those commands need no daemon; image, disk, snapshot,
+operation, pool and node ask a running blockmilld.
 
 Exit status: 0 done; 1 failed, or the answer is no; 2 the command line is
 wrong; 3 the input is broken, hostile or unsupported; 4 temporary, try again.
@@ -72,6 +75,7 @@ Sizes take K M G T, powers of two.`,
 	_ = flags.MarkHidden("cpuprofile") // the flag exists
 	root.AddCommand(a.infoCommand(), a.mapCommand(), a.convertCommand(), a.compareCommand(),
 		a.digestCommand(), a.storeCommand(), a.manCommand())
+	root.AddCommand(a.clientCommands()...)
 	return root
 }
 

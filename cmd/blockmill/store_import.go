@@ -89,9 +89,12 @@ func (a *app) importImage(ctx context.Context, store *openStore, catalog *pool.C
 		return imported{}, err
 	}
 	img, err := catalog.Add(ctx, pool.Image{
-		Name: name, Digest: info.Digest, Manifest: info.ID,
-		VirtualSize: info.Size, StorageSize: info.DataBytes, Chunks: info.Chunks,
-		Format: s.format, CreatedAt: start.UTC().Truncate(time.Second),
+		Meta: pool.Meta[pool.ImageID]{Name: name, CreatedAt: start.UTC().Truncate(time.Second)},
+		Contents: pool.Contents{
+			Digest: info.Digest, Manifest: info.ID,
+			VirtualSize: info.Size, StorageSize: info.DataBytes, Chunks: info.Chunks,
+		},
+		Format: s.format,
 	})
 	return imported{
 		ID: img.ID, Name: img.Name, Digest: img.Digest,

@@ -1,0 +1,223 @@
+package operation
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"golang.org/x/sys/unix"
+)
+
+// The keys of the database begin with what they are, and end with an operation's
+// id. Only the first outlives the operation's end.
+const (
+	recordKey  = 'o' // → record
+	requestKey = 'r' // → the request, marshalled
+	privateKey = 'p' // → private data
+	stateKey   = 's' // → checkpoint
+	cancelKey  = 'c' // → empty: somebody cancelled it
+	attemptKey = 'a' // → how often it was begun, one byte
+
+	// maxValue bounds requests, private data and checkpoints.
+	maxValue = 512 << 10
+)
+
+// pendingKeys are those that go when an operation ends.
+var pendingKeys = [...]byte{requestKey, privateKey, stateKey, cancelKey, attemptKey}
+
+// database is Badger with small tables and all values beside their keys. Every
+// write is synced.
+type database struct {
+	db   *badger.DB
+	lock *os.File
+
+	writes sync.WaitGroup // those that nobody waits for
+}
+
+// openDatabase opens the database in dir, or in memory when dir is empty. One that
+// cannot be used is removed and begun again, empty.
+func openDatabase(dir string, log *slog.Logger) (*database, error) {
+	if dir == "" {
+		return tryDatabase("", log)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open operations: %w", err)
+	}
+	lock, err := lockFile(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	dir = filepath.Join(dir, "badger")
+	d, err := tryDatabase(dir, log)
+	if err != nil {
+		log.Warn("the operations cannot be read and are begun anew", "dir", dir, "reason", err)
+		if err = os.RemoveAll(dir); err == nil {
+			d, err = tryDatabase(dir, log)
+		}
+	}
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("open operations: %w", err)
+	}
+	d.lock = lock
+	return d, nil
+}
+
+func tryDatabase(dir string, log *slog.Logger) (d *database, err error) {
+	// Badger panics over some kinds of damage.
+	defer func() {
+		if r := recover(); r != nil {
+			d, err = nil, fmt.Errorf("open operations %s: %v", dir, r)
+		}
+	}()
+	db, err := badger.Open(badger.DefaultOptions(dir).
+		WithInMemory(dir == "").
+		WithSyncWrites(true).
+		WithDetectConflicts(false).
+		WithCompression(options.None).
+		WithMetricsEnabled(false).
+		WithMemTableSize(8 << 20).
+		WithNumMemtables(2).
+		WithValueThreshold(maxValue * 2).
+		WithValueLogFileSize(1 << 20).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0).
+		WithNumCompactors(2).
+		WithLogger(badgerLog{log}))
+	if err != nil {
+		return nil, fmt.Errorf("open operations %s: %w", dir, err)
+	}
+	return &database{db: db}, nil
+}
+
+// lockFile takes the lock that a process holds on the directory.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock operations: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, ErrLocked)
+	}
+	return f, nil
+}
+
+func (d *database) close() error {
+	d.writes.Wait()
+	err := d.db.Close()
+	if d.lock != nil {
+		d.lock.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("close operations: %w", err)
+	}
+	return nil
+}
+
+// change is a set of writes that become durable together; a nil value removes.
+type change map[string][]byte
+
+// set adds a value, when there is one.
+func (c change) set(kind byte, id string, value []byte) {
+	if value != nil {
+		c[key(kind, id)] = value
+	}
+}
+
+// forget adds the removal of everything that only a pending operation has.
+func (c change) forget(id string) {
+	for _, kind := range pendingKeys {
+		c[key(kind, id)] = nil
+	}
+}
+
+// write makes a change durable.
+func (d *database) write(c change) error {
+	tx, err := d.prepare(c)
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// writeLater makes a change durable soon, and then calls done.
+func (d *database) writeLater(c change, done func(error)) {
+	tx, err := d.prepare(c)
+	if err != nil {
+		done(err)
+		return
+	}
+	d.writes.Add(1)
+	tx.CommitWith(func(err error) {
+		defer d.writes.Done()
+		done(err)
+	})
+}
+
+func (d *database) prepare(c change) (*badger.Txn, error) {
+	tx := d.db.NewTransaction(true)
+	for k, v := range c {
+		var err error
+		if v == nil {
+			err = tx.Delete([]byte(k))
+		} else {
+			err = tx.Set([]byte(k), v)
+		}
+		if err != nil {
+			tx.Discard()
+			return nil, err
+		}
+	}
+	return tx, nil
+}
+
+// read gives a value, nil when there is none.
+func (d *database) read(kind byte, id string) (value []byte, err error) {
+	err = d.db.View(func(tx *badger.Txn) error {
+		item, err := tx.Get([]byte(key(kind, id)))
+		if err != nil {
+			return err
+		}
+		value, err = item.ValueCopy(nil)
+		return err
+	})
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	return value, err
+}
+
+// scan calls each with the ids and values of a kind of key.
+func (d *database) scan(kind byte, each func(id string, value []byte)) error {
+	return d.db.View(func(tx *badger.Txn) error {
+		it := tx.NewIterator(badger.IteratorOptions{Prefix: []byte{kind}, PrefetchValues: true, PrefetchSize: 64})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			value, err := it.Item().ValueCopy(nil)
+			if err != nil {
+				return err
+			}
+			each(string(it.Item().Key()[1:]), value)
+		}
+		return nil
+	})
+}
+
+func key(kind byte, id string) string { return string(rune(kind)) + id }
+
+// badgerLog passes Badger's messages on: its problems as they are, the rest only
+// for debugging.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) Errorf(f string, v ...any) { l.log.Error("operations: " + fmt.Sprintf(f, v...)) }
+
+func (l badgerLog) Warningf(f string, v ...any) { l.log.Warn("operations: " + fmt.Sprintf(f, v...)) }
+
+func (l badgerLog) Infof(f string, v ...any) { l.log.Debug("operations: " + fmt.Sprintf(f, v...)) }
+func (l badgerLog) Debugf(string, ...any)    {}

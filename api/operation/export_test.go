@@ -1,0 +1,21 @@
+package operation
+
+import "strings"
+
+// Dump gives all values of the database.
+func Dump(e *Engine) string {
+	var b strings.Builder
+	for _, kind := range append([]byte{recordKey}, pendingKeys[:]...) {
+		err := e.db.scan(kind, func(id string, value []byte) {
+			b.Write(value)
+			if _, op, err := decode(id, value); err == nil {
+				b.WriteString(op.String())
+			}
+			b.WriteByte('\n')
+		})
+		if err != nil {
+			panic(err)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,136 @@
+package operation
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+)
+
+// load lists what the database holds. A record that cannot be read is dropped:
+// it hides no other.
+func (e *Engine) load() error {
+	bad := make(change)
+	err := e.db.scan(recordKey, func(id string, p []byte) {
+		j, op, err := decode(id, p)
+		if err != nil {
+			e.opts.Logger.Warn("an operation's record cannot be read and is dropped", "operation", id, "reason", err)
+			bad[key(recordKey, id)] = nil
+			return
+		}
+		if op.Done {
+			j.stage, j.ended = Done, op.ModifiedAt.AsTime()
+		} else {
+			j.op = op
+		}
+		e.list(j)
+	})
+	for _, kind := range pendingKeys {
+		if err != nil {
+			break
+		}
+		err = e.db.scan(kind, func(id string, _ []byte) {
+			if j := e.jobs[id]; j == nil || j.stage == Done {
+				bad[key(kind, id)] = nil
+			} else if kind == cancelKey {
+				j.cancelled = true
+			}
+		})
+	}
+	if err == nil && len(bad) > 0 {
+		err = e.db.write(bad)
+	}
+	if err != nil {
+		return fmt.Errorf("read operations: %w", err)
+	}
+	e.history.sort()
+	return nil
+}
+
+// list makes a job known. The caller holds mu, or is the only one yet.
+func (e *Engine) list(j *job) {
+	e.jobs[j.id] = j
+	e.folders.add(j.folder, j)
+	e.resources.add(j.resource, j)
+	if j.scope.key != "" {
+		e.keys[j.scope] = j
+	}
+	e.seq = max(e.seq, j.seq)
+	if j.stage == Done {
+		e.history.push(j)
+	}
+}
+
+// unlist forgets a job. The caller holds mu.
+func (e *Engine) unlist(j *job) {
+	delete(e.jobs, j.id)
+	e.folders.remove(j.folder, j)
+	e.resources.remove(j.resource, j)
+	if e.keys[j.scope] == j {
+		delete(e.keys, j.scope)
+	}
+}
+
+// restoreAll queues what waits from before, in its order.
+func (e *Engine) restoreAll(ctx context.Context) error {
+	var pending []*job
+	for _, j := range e.jobs {
+		if j.stage != Done {
+			pending = append(pending, j)
+		}
+	}
+	slices.SortFunc(pending, func(a, b *job) int { return cmp.Compare(a.seq, b.seq) })
+	for _, j := range pending {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e.restoreOne(ctx, j)
+	}
+	if len(pending) > 0 {
+		e.opts.Logger.Info("operations go on", "count", len(pending))
+	}
+	return nil
+}
+
+// restoreOne queues a job from before, or ends it.
+func (e *Engine) restoreOne(ctx context.Context, j *job) {
+	h := e.handlers[j.kind]
+	if h == nil {
+		e.finish(j, nil, fmt.Errorf("nothing carries out operations of kind %q", j.kind))
+		return
+	}
+	r, err := e.running(j)
+	switch {
+	case err != nil:
+		e.finish(j, nil, err)
+	case j.cancelled:
+		abandon(ctx, h, r)
+		e.finish(j, nil, ErrCancelled)
+	default:
+		if err := restore(ctx, h, r); err != nil {
+			abandon(ctx, h, r)
+			e.finish(j, nil, err)
+			return
+		}
+		e.mu.Lock()
+		e.queue.push(j)
+		e.mu.Unlock()
+		e.opts.Metrics.queued(j.kind, 1)
+	}
+}
+
+// running reads what a handler needs of a job.
+func (e *Engine) running(j *job) (*Running, error) {
+	r := &Running{engine: e, job: j}
+	for _, part := range []struct {
+		kind byte
+		into *[]byte
+	}{{requestKey, &r.request}, {privateKey, &r.private}, {stateKey, &r.state}} {
+		p, err := e.read(part.kind, j.id)
+		if err != nil {
+			return nil, fmt.Errorf("read operation %s: %w", j.id, err)
+		}
+		*part.into = p
+	}
+	return r, nil
+}

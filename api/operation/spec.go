@@ -1,0 +1,73 @@
+package operation
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Spec says what operation to submit.
+type Spec struct {
+	// Kind is that of a registered handler.
+	Kind string
+	// Folder is whose operation it is: for the order of the queue, and for
+	// lists.
+	Folder string
+	// Description is shown.
+	Description string
+	// CreatedBy is the caller, shown too.
+	CreatedBy string
+	// ResourceID is what the operation is about; Metadata the message that
+	// says so. Reserve can give both instead.
+	ResourceID string
+	Metadata   proto.Message
+	// Request is what the handler reads. It is private, as Private is: beside
+	// the operation until that ends, and never shown.
+	Request proto.Message
+	Private []byte
+	// IdempotencyKey names the request among those of its caller; empty
+	// means that it has no name.
+	IdempotencyKey string
+	// Inline runs the handler at once in the caller, for work of
+	// milliseconds: the operation is done when Submit returns.
+	Inline bool
+	// Reserve, if set, is called once the operation is known to be new and
+	// welcome, before it is durable. Its error is Submit's.
+	Reserve func(id string) (Reservation, error)
+}
+
+// Reservation is what Spec.Reserve took for an operation.
+type Reservation struct {
+	ResourceID string
+	Metadata   proto.Message
+	// Release, if set, undoes it: it is called when the operation could not be
+	// made durable. Later that is for the handler.
+	Release func()
+}
+
+// digest identifies the kind and request behind an idempotency key.
+func (s *Spec) digest(request []byte) [32]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %d ", s.Kind, len(request))
+	h.Write(request)
+	h.Write(s.Private)
+	return [32]byte(h.Sum(nil))
+}
+
+// scope is the key among those of all callers.
+func (s *Spec) scope() keyScope { return keyScope{s.CreatedBy, s.IdempotencyKey} }
+
+// keyScope is an idempotency key and whose it is: callers learn nothing from one
+// another's keys.
+type keyScope struct{ caller, key string }
+
+// marshal gives the same bytes for the same message within one build; across
+// builds protobuf does not promise that, and then a repeated key may be
+// refused.
+func marshal(m proto.Message) ([]byte, error) {
+	if m == nil {
+		return nil, nil
+	}
+	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
+}

@@ -1,0 +1,40 @@
+package blockio
+
+import "sync"
+
+// sharedSync lets callers that want the same sync share one: whoever asks while
+// one is under way, which may have begun before the caller's change, waits for
+// the next together with all others who do.
+type sharedSync struct {
+	turn sync.Mutex // held by the round that is under way
+
+	mu   sync.Mutex
+	next *syncRound // has not begun; guarded by mu
+}
+
+type syncRound struct {
+	done chan struct{} // closed when err is set
+	err  error
+}
+
+// do returns the result of a call that began after do did.
+func (s *sharedSync) do(call func() error) error {
+	s.mu.Lock()
+	if r := s.next; r != nil {
+		s.mu.Unlock()
+		<-r.done
+		return r.err
+	}
+	r := &syncRound{done: make(chan struct{})}
+	s.next = r
+	s.mu.Unlock()
+
+	s.turn.Lock()
+	s.mu.Lock()
+	s.next = nil // who comes from now on needs another
+	s.mu.Unlock()
+	r.err = call()
+	s.turn.Unlock()
+	close(r.done)
+	return r.err
+}

@@ -1,0 +1,60 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// The time between two looks at an operation grows from the first to the
+// second, so that short ones are seen to end at once and long ones cost nothing.
+const (
+	firstPoll = 5 * time.Millisecond
+	lastPoll  = time.Second
+)
+
+// OperationError is the failure of an operation that was begun.
+type OperationError struct {
+	Operation string
+	Status    *status.Status
+}
+
+func (e *OperationError) Error() string { return e.Status.Message() }
+
+// GRPCStatus makes status.Code tell the code of the failure.
+func (e *OperationError) GRPCStatus() *status.Status { return e.Status }
+
+// Wait follows an operation until it is done: an *OperationError when it failed.
+// Progress, when set, is called with the bytes done and to do as they are told.
+// When ctx ends, the operation goes on.
+func (c *Client) Wait(ctx context.Context, op *operation.Operation, progress func(done, total int64)) (*operation.Operation, error) {
+	if progress != nil && !op.Done {
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		go c.watch(watching, op.Id, progress)
+	}
+	for wait := firstPoll; !op.Done; wait = min(2*wait, lastPoll) {
+		select {
+		case <-ctx.Done():
+			return op, fmt.Errorf("wait for operation %s, which goes on: %w", op.Id, ctx.Err())
+		case <-time.After(wait):
+		}
+		next, err := c.Operations.Get(ctx, &operation.GetOperationRequest{OperationId: op.Id})
+		switch {
+		case ctx.Err() != nil:
+		case status.Code(err) == codes.Unavailable: // it may be starting again
+		case err != nil:
+			return op, fmt.Errorf("wait for operation %s: %w", op.Id, err)
+		default:
+			op = next
+		}
+	}
+	if e := op.GetError(); e != nil {
+		return op, &OperationError{op.Id, status.FromProto(e)}
+	}
+	return op, nil
+}

@@ -1,0 +1,44 @@
+package pool
+
+import (
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/convert"
+)
+
+// BackingID names the files of a disk in its disk directory.
+type BackingID string
+
+// Disk is a disk for a virtual machine.
+type Disk struct {
+	Meta[DiskID]
+	Heritage
+	Type string `json:"type,omitempty"`
+	Zone string `json:"zone,omitempty"`
+	// Size is in bytes; BlockSize is what the API says of it.
+	Size      int64 `json:"size"`
+	BlockSize int64 `json:"block_size,omitempty"`
+	// Source is the image or snapshot that the disk was made from, which may
+	// be gone; neither for an empty disk.
+	Source Source `json:"source,omitzero"`
+	// Base is the manifest that the disk still reads from, as overlays and
+	// lazy disks do; the record keeps it. Zero when there is none.
+	Base cas.ManifestID `json:"base,omitzero"`
+	// Dir is the disk directory, Backing the files in it.
+	Dir     string    `json:"dir,omitempty"`
+	Backing BackingID `json:"backing,omitempty"`
+	// Method says how the disk was made.
+	Method string `json:"method,omitempty"`
+	// Format is that of the disk's file; it is never probed.
+	Format convert.Format `json:"format,omitempty"`
+	// PlacementPolicy and KMSKey are the API's messages, encoded.
+	PlacementPolicy []byte `json:"placement_policy,omitempty"`
+	KMSKey          []byte `json:"kms_key,omitempty"`
+}
+
+// roots lists the manifests that the record keeps.
+func (d *Disk) roots() []cas.ManifestID {
+	if d.Base == (cas.ManifestID{}) {
+		return nil
+	}
+	return []cas.ManifestID{d.Base}
+}

@@ -1,0 +1,88 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/convert/badimage"
+)
+
+// Filling says what an image or snapshot is filled with.
+type Filling struct {
+	// Content is the guest bytes. It stays the caller's.
+	Content convert.Image
+	// Format is the format that they came in.
+	Format convert.Format
+	// Digest is what they must have; the zero digest is any.
+	Digest cas.Digest
+	// Verify, unless it is nil, has the last word before the record is
+	// written.
+	Verify func(ctx context.Context) error
+	// Progress, unless it is nil, hears of the bytes that are done, and how
+	// many there are.
+	Progress func(done, total int64)
+}
+
+// OpenSource opens an image of a format that is detected, among those that the
+// node takes. An image is raw when it bears the signature of no container,
+// wrapper, archive or text, and is a whole number of sectors.
+func (n *Node) OpenSource(src io.ReaderAt, size int64) (convert.Image, convert.Format, error) {
+	img, format, err := convert.Open(src, size, "", convert.OpenOptions{
+		MaxSize: n.opts.MaxVirtualSize, UnsignedRaw: n.takes(convert.Raw),
+	})
+	switch most := n.opts.MaxVirtualSize; {
+	case err != nil:
+		return nil, "", err
+	case !n.takes(format):
+		return nil, "", fmt.Errorf("format %s: %w", format, ErrFormatRefused)
+	case most > 0 && img.Size() > most:
+		return nil, "", badimage.Unsupported(string(format), "virtual size", badimage.NoOffset, badimage.Int(img.Size()), fmt.Sprintf("at most %d", most))
+	}
+	return img, format, nil
+}
+
+// FillImage stores the bytes of a reserved image and makes it Ready. When it
+// fails, the image is off the list and nothing is left of it.
+func (n *Node) FillImage(ctx context.Context, id ImageID, f Filling) (Image, error) {
+	img, err := n.images.get(id)
+	if err != nil || img.Status == Ready {
+		return img, err
+	}
+	defer n.images.release(id) // unless it is committed
+	if size := f.Content.Size(); img.MinDiskSize != 0 && img.MinDiskSize < size {
+		return img, &MinDiskSizeError{Least: size}
+	}
+	err = n.fill(ctx, f, func(c Contents) error {
+		img.Contents, img.Format = c, f.Format
+		img, err = n.commitImage(ctx, img)
+		return err
+	})
+	return img, err
+}
+
+// fill stores bytes, and keeps them until commit has written a record that
+// does.
+func (n *Node) fill(ctx context.Context, f Filling, commit func(Contents) error) (err error) {
+	session, err := n.opts.Store.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	info, err := convert.Import(ctx, session, f.Content, convert.Options{Arena: n.opts.Arena, Progress: f.Progress})
+	if err != nil {
+		return err
+	}
+	if f.Digest != (cas.Digest{}) && f.Digest != info.Digest {
+		return fmt.Errorf("image has digest %v, expected %v: %w", info.Digest, f.Digest, ErrDigest)
+	}
+	if f.Verify != nil {
+		if err := f.Verify(ctx); err != nil {
+			return err
+		}
+	}
+	return commit(contentsOf(info))
+}

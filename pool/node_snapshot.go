@@ -1,0 +1,90 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"iter"
+)
+
+// ReserveSnapshot lists a snapshot that is about to be made of its SourceDisk,
+// as ReserveImage does with images.
+func (n *Node) ReserveSnapshot(s Snapshot) (Snapshot, error) {
+	if have, err := n.snapshots.get(s.ID); err == nil && have.Operation == s.Operation && s.Operation != "" {
+		return have, nil
+	}
+	d, err := n.readyDisk(s.SourceDisk)
+	if err != nil {
+		return s, err
+	}
+	s.Heritage = s.Heritage.inherit(d.Heritage)
+	s.VirtualSize = d.Size
+	if s.ID == "" {
+		s.ID = newID[SnapshotID]()
+	}
+	if s.CreatedAt.IsZero() {
+		s.CreatedAt = n.now()
+	}
+	if s.Folder == "" {
+		s.Folder = n.opts.DefaultFolder
+	}
+	return n.snapshots.reserve(s)
+}
+
+// ReleaseSnapshot gives up a snapshot that was reserved and not made.
+func (n *Node) ReleaseSnapshot(id SnapshotID) { n.snapshots.release(id) }
+
+// FillSnapshot stores the bytes of a reserved snapshot and makes it Ready.
+// When it fails, the snapshot is off the list and nothing is left of it.
+func (n *Node) FillSnapshot(ctx context.Context, id SnapshotID, f Filling) (Snapshot, error) {
+	s, err := n.snapshots.get(id)
+	if err != nil || s.Status == Ready {
+		return s, err
+	}
+	defer n.snapshots.release(id) // unless it is committed
+	err = n.fill(ctx, f, func(c Contents) error {
+		s.Contents = c
+		if s, err = n.snapshots.commit(ctx, s); err != nil {
+			return fmt.Errorf("make snapshot %s: %w", id, err)
+		}
+		return nil
+	})
+	return s, err
+}
+
+func (n *Node) readySnapshot(id SnapshotID) (Snapshot, error) {
+	s, err := n.snapshots.get(id)
+	return s, ready(snapshotKind, string(id), s.Status, err)
+}
+
+// Snapshot gives the snapshot of an id.
+func (n *Node) Snapshot(id SnapshotID) (Snapshot, error) { return n.snapshots.get(id) }
+
+// Snapshots lists snapshots.
+func (n *Node) Snapshots(q Query) iter.Seq[Snapshot] { return n.snapshots.list(q) }
+
+// Edit says what becomes of a snapshot or disk; what is nil stays.
+type Edit struct {
+	Name, Description *string
+	Labels            *map[string]string
+	Bindings          *[]Binding
+}
+
+// UpdateSnapshot changes what is known of a snapshot.
+func (n *Node) UpdateSnapshot(ctx context.Context, id SnapshotID, e Edit) (Snapshot, error) {
+	return n.snapshots.change(ctx, id, func(s *Snapshot) error {
+		edit(&s.Meta, e)
+		return nil
+	})
+}
+
+func edit[I ~string](m *Meta[I], e Edit) {
+	set(&m.Name, e.Name)
+	set(&m.Description, e.Description)
+	set(&m.Labels, e.Labels)
+	set(&m.Bindings, e.Bindings)
+}
+
+// DeleteSnapshot removes a snapshot. What was made from it is left as it is.
+func (n *Node) DeleteSnapshot(ctx context.Context, id SnapshotID) error {
+	return n.snapshots.remove(ctx, id, nil)
+}

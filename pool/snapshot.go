@@ -1,0 +1,12 @@
+package pool
+
+// Snapshot is what a disk held at one time.
+type Snapshot struct {
+	Meta[SnapshotID]
+	Contents
+	Heritage
+	// SourceDisk is the disk, which may be gone.
+	SourceDisk DiskID `json:"source_disk"`
+	// KMSKey is the API's message, encoded.
+	KMSKey []byte `json:"kms_key,omitempty"`
+}

@@ -1,0 +1,195 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/blockmill/blockmill/blockio/cas"
+)
+
+// commit writes the record of a thing that was reserved: with that it is
+// READY. After an error there is no record, and the reservation is as it was.
+func (t *table[I, T, R]) commit(ctx context.Context, v T) (T, error) {
+	m := R(&v).meta()
+	r, err := t.lock(m.ID)
+	if err != nil {
+		return v, err
+	}
+	defer r.writing.Unlock()
+	m.Status = Ready
+	if err := t.write(ctx, &v); err != nil {
+		// It may be there in spite of the error.
+		undo := t.store.RemoveRecord(context.WithoutCancel(ctx), t.kind, string(m.ID))
+		if errors.Is(undo, cas.ErrNotFound) {
+			undo = nil
+		}
+		return v, errors.Join(err, undo)
+	}
+	t.replace(r, &v)
+	return v, nil
+}
+
+// change gives a thing new properties; edit makes them, of a copy. The name is
+// checked, the id and folder stay.
+func (t *table[I, T, R]) change(ctx context.Context, id I, edit func(*T) error) (T, error) {
+	r, err := t.lock(id)
+	if err != nil {
+		return *new(T), err
+	}
+	defer r.writing.Unlock()
+	old := t.value(r)
+	v := *old
+	if m := R(&v).meta(); m.Status != Ready {
+		return v, fmt.Errorf("%s %s is %v: %w", t.kind, id, m.Status, ErrNotReady)
+	}
+	if err := edit(&v); err != nil {
+		return v, err
+	}
+	from, to := R(old).meta(), R(&v).meta()
+	if err := t.rename(from.Folder, id, from.Name, to.Name); err != nil {
+		return v, err
+	}
+	if err := t.write(ctx, &v); err != nil {
+		v = t.reread(ctx, old)
+		err = fmt.Errorf("change %s %s: %w", t.kind, id, err)
+		t.settle(r, &v, from.Name, to.Name)
+		return v, err
+	}
+	t.settle(r, &v, from.Name, to.Name)
+	return v, nil
+}
+
+// reread gives a thing as its record has it, after a write that failed: old,
+// unless the record says other.
+func (t *table[I, T, R]) reread(ctx context.Context, old *T) T {
+	rec, err := t.store.Record(context.WithoutCancel(ctx), t.kind, string(R(old).meta().ID))
+	if err != nil {
+		return *old
+	}
+	v, err := decodeRecord[I, T, R](rec, t.home)
+	if err != nil {
+		return *old
+	}
+	return *v
+}
+
+// rename takes the new name of a thing, beside its old one.
+func (t *table[I, T, R]) rename(in FolderID, id I, from, to string) error {
+	if from == to {
+		return nil
+	}
+	if err := CheckName(to); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.folder(in)
+	if _, taken := f.names[to]; taken && to != "" {
+		return fmt.Errorf("%s %s: %w", t.kind, to, ErrNameTaken)
+	}
+	if to != "" {
+		f.names[to] = id
+	}
+	return nil
+}
+
+// settle ends a change: the thing is v from now on, and keeps of both names
+// the one that v has.
+func (t *table[I, T, R]) settle(r *row[T], v *T, names ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := R(v).meta()
+	f := t.folder(m.Folder)
+	for _, name := range names {
+		if name != m.Name && f.names[name] == m.ID {
+			delete(f.names, name)
+		}
+	}
+	f.replace(r.value, v)
+	r.value = v
+}
+
+// remove removes a thing. Clear, unless it is nil, is called when the record
+// is gone, and the thing is off the list when that returns.
+func (t *table[I, T, R]) remove(ctx context.Context, id I, clear func(T) error) error {
+	r, err := t.lock(id)
+	if err != nil {
+		return err
+	}
+	defer r.writing.Unlock()
+	v := *t.value(r)
+	m := R(&v).meta()
+	if m.Status != Ready {
+		return fmt.Errorf("%s %s is %v: %w", t.kind, id, m.Status, ErrNotReady)
+	}
+	m.Status = Deleting
+	t.replace(r, &v)
+	if err := t.erase(ctx, id); err != nil {
+		again := v
+		R(&again).meta().Status = Ready
+		t.replace(r, &again)
+		return fmt.Errorf("remove %s %s: %w", t.kind, id, err)
+	}
+	if clear != nil {
+		err = clear(v)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forget(r)
+	return err
+}
+
+// erase removes a record. It is gone, too, when removing it fails and nothing
+// is left of it.
+func (t *table[I, T, R]) erase(ctx context.Context, id I) error {
+	err := t.store.RemoveRecord(ctx, t.kind, string(id))
+	if err == nil {
+		return nil
+	}
+	_, left := t.store.Record(context.WithoutCancel(ctx), t.kind, string(id))
+	if errors.Is(left, cas.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (t *table[I, T, R]) write(ctx context.Context, v *T) error {
+	rec, err := encodeRecord[I, T, R](t.kind, v)
+	if err != nil {
+		return err
+	}
+	return t.store.PutRecord(ctx, rec)
+}
+
+// lock takes a thing for writing; the caller unlocks it.
+func (t *table[I, T, R]) lock(id I) (*row[T], error) {
+	t.mu.RLock()
+	r := t.rows[id]
+	t.mu.RUnlock()
+	if r == nil {
+		return nil, t.missing(string(id))
+	}
+	r.writing.Lock()
+	t.mu.RLock()
+	gone := t.rows[id] != r
+	t.mu.RUnlock()
+	if gone {
+		r.writing.Unlock()
+		return nil, t.missing(string(id))
+	}
+	return r, nil
+}
+
+func (t *table[I, T, R]) value(r *row[T]) *T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return r.value
+}
+
+func (t *table[I, T, R]) replace(r *row[T], v *T) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.folder(R(v).meta().Folder).replace(r.value, v)
+	r.value = v
+}
