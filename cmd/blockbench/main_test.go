@@ -81,6 +81,10 @@ func TestExitStatus(t *testing.T) {
 	}{
 		{[]string{"run", "nothing"}, 2},
 		{[]string{"run", "--nothing"}, 2},
+		{[]string{"run", "--size", "4X"}, 2},
+		{[]string{"corpus", "--size", "9999999T"}, 2},
+		{[]string{"corpus", "one", "two"}, 2},
+		{[]string{"corpus", "--size", "1M", "absent"}, 1},
 		{[]string{"compare", "one"}, 2},
 		{[]string{"compare", "absent", "absent"}, 1},
 		{[]string{"show", "absent", "out"}, 1},

@@ -19,10 +19,11 @@ type runFlags struct {
 	runs                              int
 	peers                             []string
 	timeout                           time.Duration
+	size                              bytesFlag
 }
 
 func runCommand() *cobra.Command {
-	var flags runFlags
+	flags := runFlags{size: 4 << 30}
 	cmd := &cobra.Command{
 		Use:   "run [CASE…]",
 		Short: "Run cases and write results.json, results.txt and report.html",
@@ -32,6 +33,7 @@ func runCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.corpus, "corpus", "var/corpus", "directory of the input images")
+	f.Var(&flags.size, "size", "make the corpus first if it is not there, of disks of this size; see blockbench corpus")
 	f.StringVar(&flags.scratch, "scratch", "var/bench", "directory for outputs and stores while it runs; its file system is measured")
 	f.StringVar(&flags.out, "out", "", "directory of the results (default var/bench/TIME)")
 	f.StringVar(&flags.bin, "bin", "", "directory of the blockmill program (default that of blockbench)")
@@ -46,6 +48,9 @@ func run(cmd *cobra.Command, args []string, flags runFlags) error {
 	cases, err := suite.Choose(suite.Cases(), args)
 	if err != nil {
 		return errUsage{err}
+	}
+	if err := ensureCorpus(cmd, flags.corpus, flags.size); err != nil {
+		return err
 	}
 	opts, err := flags.options()
 	if err != nil {
