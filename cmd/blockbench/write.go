@@ -54,8 +54,8 @@ func writeFile(path string, render func(io.Writer) error) error {
 	return f.Close()
 }
 
-// load reads a run from its directory or its JSON file.
-func load(path string) (*result.Run, error) {
+// readRun reads a run from its directory or its JSON file.
+func readRun(path string) (*result.Run, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, resultsFile)
 	}
@@ -68,11 +68,11 @@ func compareCommand() *cobra.Command {
 		Short: "Compare two runs, each a directory of results or a results.json",
 		Args:  usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			before, err := load(args[0])
+			before, err := readRun(args[0])
 			if err != nil {
 				return err
 			}
-			after, err := load(args[1])
+			after, err := readRun(args[1])
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func showCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var whole *result.Run
 			for _, path := range args[:len(args)-1] {
-				r, err := load(path)
+				r, err := readRun(path)
 				if err != nil {
 					return err
 				}
