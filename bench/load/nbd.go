@@ -51,7 +51,7 @@ func OpenExport(ctx context.Context, network, address, name string, block int) (
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the handshake then says why
 	defer stop()
 	e := &Export{conn: conn, block: block, waiting: make(map[uint64]chan error), received: make(chan struct{})}
 	if err := e.handshake(name); err != nil {

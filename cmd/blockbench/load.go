@@ -183,6 +183,6 @@ func parseNBD(uri string) (network, address, name string, err error) {
 		}
 		return "tcp", u.Hostname() + ":" + port, name, nil
 	default:
-		return "", "", "", fmt.Errorf("NBD URI %s: want nbd: or nbd+unix:", uri)
+		return "", "", "", fmt.Errorf("NBD URI %s: want nbd or nbd+unix", uri)
 	}
 }
