@@ -171,6 +171,14 @@ func TestBenchstat(t *testing.T) {
 	}
 }
 
+func TestMarkdown(t *testing.T) {
+	var b bytes.Buffer
+	if err := report.Markdown(&b, example()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "results.md", b.Bytes())
+}
+
 func TestCompare(t *testing.T) {
 	before, after := example(), example()
 	for i := range after.Cases[0].Samples {

@@ -53,7 +53,7 @@ func TestRunCompareShow(t *testing.T) {
 	if _, err := blockbench(t, "show", one, filepath.Join(one, resultsFile), again); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{resultsFile, benchstatFile, reportFile} {
+	for _, name := range []string{resultsFile, benchstatFile, reportFile, tableFile} {
 		a, err := os.ReadFile(filepath.Join(one, name))
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,7 @@ const (
 	resultsFile   = "results.json"
 	benchstatFile = "results.txt"
 	reportFile    = "report.html"
+	tableFile     = "results.md"
 )
 
 // write leaves all forms of a run in a directory, and what its cases printed
@@ -39,6 +40,7 @@ func write(r *result.Run, dir string) error {
 	return errors.Join(
 		writeFile(filepath.Join(dir, benchstatFile), func(w io.Writer) error { return report.Benchstat(w, r) }),
 		writeFile(filepath.Join(dir, reportFile), func(w io.Writer) error { return report.HTML(w, r) }),
+		writeFile(filepath.Join(dir, tableFile), func(w io.Writer) error { return report.Markdown(w, r) }),
 	)
 }
 
