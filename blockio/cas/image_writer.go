@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -182,6 +183,9 @@ func (w *ImageWriter) storeRound(ctx context.Context, k *worker, chunks []chunk,
 	todo := k.later
 	k.later = k.later[:0]
 	for _, i := range todo {
+		// Whoever comes back from the volume would wait for a processor until
+		// the scheduler takes one away, far longer than a write takes.
+		runtime.Gosched()
 		c := chunks[i]
 		got, err := s.index.acquire(ctx, c.id, w.session.touch)
 		if err != nil {
