@@ -37,14 +37,15 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0 || os.Getenv("CI") == "true", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status": statusCommand,
-			"disk":   diskCommand,
-			"random": randomCommand,
-			"poke":   pokeCommand,
-			"damage": damageCommand,
-			"flip":   flipCommand,
-			"tmpfs":  tmpfsCommand,
-			"loop":   loopCommand,
+			"status":     statusCommand,
+			"disk":       diskCommand,
+			"random":     randomCommand,
+			"poke":       pokeCommand,
+			"damage":     damageCommand,
+			"flip":       flipCommand,
+			"tmpfs":      tmpfsCommand,
+			"loop":       loopCommand,
+			"waitsocket": waitSocketCommand,
 		},
 	})
 }
