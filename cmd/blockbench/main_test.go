@@ -50,6 +50,9 @@ func TestRunCompareShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := blockbench(t, "run", "convert/raw-raw", "--corpus", dir, "--scratch", filepath.Join(dir, "scratch"), "--out", one, "--add"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := blockbench(t, "show", one, filepath.Join(one, resultsFile), again); err != nil {
 		t.Fatal(err)
 	}

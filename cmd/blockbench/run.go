@@ -20,6 +20,7 @@ type runFlags struct {
 	peers                             []string
 	timeout                           time.Duration
 	size                              bytesFlag
+	add                               bool
 }
 
 func runCommand() *cobra.Command {
@@ -38,6 +39,7 @@ func runCommand() *cobra.Command {
 	f.StringVar(&flags.out, "out", "", "directory of the results (default var/bench/TIME)")
 	f.StringVar(&flags.bin, "bin", "", "directory of the blockmill program (default that of blockbench)")
 	f.StringVar(&flags.module, "module", ".", "source tree, for Go's benchmarks")
+	f.BoolVar(&flags.add, "add", false, "add the rounds to those that the directory of the results has")
 	f.IntVar(&flags.runs, "runs", 5, "rounds of each case")
 	f.StringSliceVar(&flags.peers, "peers", nil, "programs to compare with (default all that are installed)")
 	f.DurationVar(&flags.timeout, "timeout", 15*time.Minute, "longest time of one command")
@@ -64,6 +66,13 @@ func run(cmd *cobra.Command, args []string, flags runFlags) error {
 	out := flags.out
 	if out == "" {
 		out = filepath.Join("var", "bench", result.Started.Format("20060102-150405"))
+	}
+	if before, loadErr := readRun(out); flags.add && loadErr == nil {
+		whole, addErr := bench.Add(before, result, cases)
+		if addErr != nil {
+			return addErr
+		}
+		result = whole
 	}
 	if err := errors.Join(err, write(result, out)); err != nil {
 		return err
