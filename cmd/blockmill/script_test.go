@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -46,6 +47,8 @@ func TestScripts(t *testing.T) {
 			"tmpfs":      tmpfsCommand,
 			"loop":       loopCommand,
 			"waitsocket": waitSocketCommand,
+			"serve":      serveURLCommand,
+			"twin":       twinCommand,
 		},
 	})
 }
@@ -143,6 +146,20 @@ func pokeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	defer f.Close()
 	_, err = f.WriteAt([]byte(args[2]), off)
 	ts.Check(err)
+}
+
+// twinCommand is "twin FILE": makes the second guest cluster of a qcow2 stand where
+// the first does.
+func twinCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: twin FILE")
+	}
+	p, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	l1 := binary.BigEndian.Uint64(p[40:])
+	l2 := binary.BigEndian.Uint64(p[l1:]) & 0x00ff_ffff_ffff_fe00
+	copy(p[l2+8:l2+16], p[l2:l2+8])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), p, 0))
 }
 
 // damageCommand is "damage DIR": changes a byte in the middle of every file.

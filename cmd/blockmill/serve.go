@@ -29,7 +29,7 @@ Nothing is changed, but with --writable, which takes raw images only.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.runs(func(cmd *cobra.Command, args []string) error {
 			if err := a.serveSource(cmd.Context(), args[0], src, writable, flags); err != nil {
-				return fmt.Errorf("serve %s: %w", args[0], err)
+				return fmt.Errorf("serve %s: %w", shown(args[0]), err)
 			}
 			return nil
 		}),
@@ -43,12 +43,12 @@ Nothing is changed, but with --writable, which takes raw images only.`,
 var errNotWritable = usageError{errors.New("only raw images can be writable")}
 
 func (a *app) serveSource(ctx context.Context, path string, src sourceFlags, writable bool, flags serveFlags) (err error) {
-	s, err := a.openSource(path, src)
+	s, err := a.openSource(ctx, path, src)
 	if err != nil {
 		return unwrapAct(err)
 	}
 	defer s.close()
-	export := nbd.Export{Listing: nbd.Listing{Name: filepath.Base(path)}, Device: s.Image, ReadOnly: !writable}
+	export := nbd.Export{Listing: nbd.Listing{Name: filepath.Base(s.name)}, Device: s.Image, ReadOnly: !writable}
 	switch {
 	case s.format == convert.Raw && writable:
 		d, err := blockio.OpenDevice(path, blockio.DeviceOptions{Direct: src.direct.mode(), Write: true})
