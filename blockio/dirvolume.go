@@ -33,7 +33,7 @@ type DirVolume struct {
 
 	mu    sync.Mutex
 	kinds map[string]struct{}    // kinds whose directory is durable; guarded by mu
-	syncs map[string]*sharedSync // by directory; guarded by mu
+	syncs map[string]*SharedSync // by directory; guarded by mu
 }
 
 // DirVolumeOptions are options of a DirVolume; the zero value works.
@@ -53,7 +53,7 @@ func NewDirVolume(dir string, opts DirVolumeOptions) (*DirVolume, error) {
 // A process that was killed may have left names that are visible and not yet
 // durable. Since others will build on what they see, all is made durable first.
 func NewVolumeOn(label string, fsys FileSystem) (*DirVolume, error) {
-	v := &DirVolume{fsys: fsys, kinds: map[string]struct{}{}, syncs: map[string]*sharedSync{}}
+	v := &DirVolume{fsys: fsys, kinds: map[string]struct{}{}, syncs: map[string]*SharedSync{}}
 	if err := v.recover(); err != nil {
 		return nil, fmt.Errorf("open volume %s: %w", label, err)
 	}
@@ -241,7 +241,7 @@ func (v *DirVolume) beginChange(ctx context.Context, name string) (kind string, 
 // before the call, or poisons the volume. A sync that succeeds after one that
 // failed proves nothing of what that one was to save.
 func (v *DirVolume) syncDir(dir string) error {
-	err := v.sharedSyncOf(dir).do(func() error {
+	err := v.syncOf(dir).Do(func() error {
 		err := v.fsys.SyncDir(dir)
 		if err != nil {
 			err = fmt.Errorf("sync directory %s: %w", dir, err)
@@ -255,12 +255,12 @@ func (v *DirVolume) syncDir(dir string) error {
 	return err
 }
 
-func (v *DirVolume) sharedSyncOf(dir string) *sharedSync {
+func (v *DirVolume) syncOf(dir string) *SharedSync {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s, ok := v.syncs[dir]
 	if !ok {
-		s = &sharedSync{}
+		s = &SharedSync{}
 		v.syncs[dir] = s
 	}
 	return s

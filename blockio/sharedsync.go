@@ -2,10 +2,10 @@ package blockio
 
 import "sync"
 
-// sharedSync lets callers that want the same sync share one: whoever asks while
+// SharedSync lets callers that want the same sync share one: whoever asks while
 // one is under way, which may have begun before the caller's change, waits for
-// the next together with all others who do.
-type sharedSync struct {
+// the next together with all others who do. The zero value works.
+type SharedSync struct {
 	turn sync.Mutex // held by the round that is under way
 
 	mu   sync.Mutex
@@ -17,8 +17,8 @@ type syncRound struct {
 	err  error
 }
 
-// do returns the result of a call that began after do did.
-func (s *sharedSync) do(call func() error) error {
+// Do returns the result of a call that began after Do did.
+func (s *SharedSync) Do(call func() error) error {
 	s.mu.Lock()
 	if r := s.next; r != nil {
 		s.mu.Unlock()

@@ -3,10 +3,11 @@ package pool
 import (
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/pool/provision"
 )
 
 // BackingID names the files of a disk in its disk directory.
-type BackingID string
+type BackingID = provision.BackingID
 
 // Disk is a disk for a virtual machine.
 type Disk struct {
@@ -27,7 +28,7 @@ type Disk struct {
 	Dir     string    `json:"dir,omitempty"`
 	Backing BackingID `json:"backing,omitempty"`
 	// Method says how the disk was made.
-	Method string `json:"method,omitempty"`
+	Method provision.Method `json:"method,omitempty"`
 	// Format is that of the disk's file; it is never probed.
 	Format convert.Format `json:"format,omitempty"`
 	// PlacementPolicy and KMSKey are the API's messages, encoded.
@@ -41,4 +42,9 @@ func (d *Disk) roots() []cas.ManifestID {
 		return nil
 	}
 	return []cas.ManifestID{d.Base}
+}
+
+// backing is the disk's files.
+func (d *Disk) backing() provision.Backing {
+	return provision.Backing{ID: d.Backing, Dir: d.Dir, Method: d.Method, Format: d.Format, Size: d.Size}
 }

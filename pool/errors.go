@@ -3,6 +3,8 @@ package pool
 import (
 	"errors"
 	"fmt"
+
+	"github.com/blockmill/blockmill/pool/provision"
 )
 
 // Errors of catalogs and nodes; test with errors.Is.
@@ -23,6 +25,14 @@ var (
 	ErrMinDiskSize = errors.New("minimal disk size should be greater or equal than the image's size")
 	// ErrDigest says that the guest bytes are not those that were expected.
 	ErrDigest = errors.New("digest is not the expected one")
+	// ErrDiskSize says that a disk cannot have the size.
+	ErrDiskSize = errors.New("disk cannot have this size")
+	// ErrInUse says that something has the disk open.
+	ErrInUse = provision.ErrInUse
+	// ErrNoDisks says that the node has no directory for disks that will do.
+	ErrNoDisks = errors.New("no disk directory")
+	// ErrNotPooled says that an image keeps no ready disks.
+	ErrNotPooled = errors.New("image is not pooled")
 	// ErrFormatRefused says that the configuration does not list the format.
 	ErrFormatRefused = errors.New("format is not among those that are taken")
 )

@@ -11,6 +11,8 @@ import (
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/pool/provision"
+	"github.com/blockmill/blockmill/pool/ready"
 )
 
 // Options configure a node. Store is required, everything else has a default.
@@ -27,6 +29,14 @@ type Options struct {
 	// MaxVirtualSize is the largest image in bytes; 0 leaves it to the
 	// formats.
 	MaxVirtualSize int64
+	// Disks are the disk directories, the preferred first; Store, Arena and
+	// Logger are the node's. Without one the node makes no disks.
+	Disks []provision.Options
+	// Ready says how ready disks are kept; Maker and Logger are the node's.
+	Ready ready.Options
+	// NBDURI gives the address of the NBD export of a disk; nil without a
+	// server.
+	NBDURI func(DiskID) string
 	// Logger hears of what went wrong and had no caller to tell.
 	Logger *slog.Logger
 	// Clock says when things are made.
@@ -67,9 +77,12 @@ type Node struct {
 	opts Options
 	tables
 	damage error // immutable
+	dirs   []*provision.Directory
+	uses   diskUses
+	stock  *ready.Stock
 }
 
-// Open reads the records of the store.
+// Open reads the records of the store, and puts the disk directories in order.
 func Open(ctx context.Context, opts Options) (*Node, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
@@ -79,7 +92,24 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open node: %w", err)
 	}
-	return &Node{opts: opts, tables: c.tables, damage: c.Damage()}, nil
+	n := &Node{opts: opts, tables: c.tables, damage: c.Damage()}
+	if err := n.openDisks(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open node: %w", err), n.Close())
+	}
+	return n, nil
+}
+
+// Close ends refills and gives the disk directories back. No call may be under
+// way.
+func (n *Node) Close() error {
+	if n.stock != nil {
+		n.stock.Stop()
+	}
+	var errs []error
+	for _, d := range n.dirs {
+		errs = append(errs, d.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Damage is what kept things from being listed, nil when that is nothing.

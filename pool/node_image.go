@@ -20,12 +20,9 @@ func (n *Node) ReserveImage(img Image) (Image, error) {
 	if have, err := n.images.get(img.ID); err == nil && have.Operation == img.Operation && img.Operation != "" {
 		return have, nil
 	}
-	from, size, err := n.heritage(img.Source)
+	from, err := n.heritage(img.Source)
 	if err != nil {
 		return img, err
-	}
-	if img.MinDiskSize != 0 && img.MinDiskSize < size {
-		return img, &MinDiskSizeError{Least: size}
 	}
 	img.Heritage = img.Heritage.inherit(from)
 	if img.ID == "" {
@@ -43,25 +40,24 @@ func (n *Node) ReserveImage(img Image) (Image, error) {
 // ReleaseImage gives up an image that was reserved and not made.
 func (n *Node) ReleaseImage(id ImageID) { n.images.release(id) }
 
-// heritage is that of something's source, which must be Ready, and the source's
-// virtual size, 0 when it is not known yet.
-func (n *Node) heritage(s Source) (Heritage, int64, error) {
+// heritage is that of an image's source, which must be Ready.
+func (n *Node) heritage(s Source) (Heritage, error) {
 	switch {
 	case s.Image != "":
 		img, err := n.readyImage(s.Image)
-		return img.Heritage, img.VirtualSize, err
+		return img.Heritage, err
 	case s.Snapshot != "":
 		snap, err := n.readySnapshot(s.Snapshot)
-		return snap.Heritage, snap.VirtualSize, err
+		return snap.Heritage, err
 	case s.Disk != "":
 		d, err := n.readyDisk(s.Disk)
-		return d.Heritage, d.Size, err
+		return d.Heritage, err
 	}
-	return Heritage{}, 0, nil
+	return Heritage{}, nil
 }
 
-// ready says whether a thing can be used.
-func ready(kind, id string, s Status, err error) error {
+// checkReady says whether a thing can be used.
+func checkReady(kind, id string, s Status, err error) error {
 	if err == nil && s != Ready {
 		err = fmt.Errorf("%s %s is %v: %w", kind, id, s, ErrNotReady)
 	}
@@ -70,7 +66,7 @@ func ready(kind, id string, s Status, err error) error {
 
 func (n *Node) readyImage(id ImageID) (Image, error) {
 	img, err := n.images.get(id)
-	return img, ready(imageKind, string(id), img.Status, err)
+	return img, checkReady(imageKind, string(id), img.Status, err)
 }
 
 // CopyImage makes a reserved image of the image or snapshot that is its
@@ -107,6 +103,7 @@ func (n *Node) commitImage(ctx context.Context, img Image) (Image, error) {
 	if err != nil {
 		return img, fmt.Errorf("make image %s: %w", img.ID, err)
 	}
+	n.imageMade(ctx, img)
 	return img, nil
 }
 
@@ -161,26 +158,22 @@ type ImageEdit struct {
 	// MinDiskSize is the least size of disks; 0 is the least that the image
 	// fits in.
 	MinDiskSize *int64
-	// Bindings makes the new bindings of the old ones, which it leaves alone.
-	Bindings func([]Binding) []Binding
-}
-
-func (e ImageEdit) apply(img *Image) error {
-	edit(&img.Meta, Edit{Name: e.Name, Description: e.Description, Labels: e.Labels, Bindings: e.Bindings})
-	if e.MinDiskSize != nil {
-		return img.setMinDiskSize(*e.MinDiskSize)
-	}
-	return nil
+	Bindings    *[]Binding
 }
 
 // UpdateImage changes what is known of an image.
 func (n *Node) UpdateImage(ctx context.Context, id ImageID, e ImageEdit) (Image, error) {
-	return n.images.change(ctx, id, e.apply)
+	return n.images.change(ctx, id, func(img *Image) error {
+		set(&img.Name, e.Name)
+		set(&img.Description, e.Description)
+		set(&img.Labels, e.Labels)
+		set(&img.Bindings, e.Bindings)
+		if e.MinDiskSize != nil {
+			return img.setMinDiskSize(*e.MinDiskSize)
+		}
+		return nil
+	})
 }
-
-// CheckImage says what UpdateImage would say against an edit, as far as that can
-// be said beforehand.
-func (n *Node) CheckImage(id ImageID, e ImageEdit) error { return n.images.check(id, e.apply) }
 
 // set gives a property a new value, if there is one.
 func set[T any](property, value *T) {
@@ -189,8 +182,11 @@ func set[T any](property, value *T) {
 	}
 }
 
-// DeleteImage removes an image. What was made from it is left as it is, and
-// waited for by nobody.
+// DeleteImage removes an image, and the disks that are ready for it. What was
+// made from it is left as it is, and waited for by nobody.
 func (n *Node) DeleteImage(ctx context.Context, id ImageID) error {
-	return n.images.remove(ctx, id, nil)
+	return n.images.remove(ctx, id, func(img Image) error {
+		n.imageGone(ctx, img)
+		return nil
+	})
 }

@@ -53,7 +53,7 @@ func (n *Node) FillSnapshot(ctx context.Context, id SnapshotID, f Filling) (Snap
 
 func (n *Node) readySnapshot(id SnapshotID) (Snapshot, error) {
 	s, err := n.snapshots.get(id)
-	return s, ready(snapshotKind, string(id), s.Status, err)
+	return s, checkReady(snapshotKind, string(id), s.Status, err)
 }
 
 // Snapshot gives the snapshot of an id.
@@ -66,8 +66,7 @@ func (n *Node) Snapshots(q Query) iter.Seq[Snapshot] { return n.snapshots.list(q
 type Edit struct {
 	Name, Description *string
 	Labels            *map[string]string
-	// Bindings makes the new bindings of the old ones, which it leaves alone.
-	Bindings func([]Binding) []Binding
+	Bindings          *[]Binding
 }
 
 // UpdateSnapshot changes what is known of a snapshot.
@@ -82,21 +81,13 @@ func edit[I ~string](m *Meta[I], e Edit) {
 	set(&m.Name, e.Name)
 	set(&m.Description, e.Description)
 	set(&m.Labels, e.Labels)
-	if e.Bindings != nil {
-		m.Bindings = e.Bindings(m.Bindings)
-	}
-}
-
-// CheckSnapshot says what UpdateSnapshot would say against an edit, as far as
-// that can be said beforehand.
-func (n *Node) CheckSnapshot(id SnapshotID, e Edit) error {
-	return n.snapshots.check(id, func(s *Snapshot) error {
-		edit(&s.Meta, e)
-		return nil
-	})
+	set(&m.Bindings, e.Bindings)
 }
 
 // DeleteSnapshot removes a snapshot. What was made from it is left as it is.
 func (n *Node) DeleteSnapshot(ctx context.Context, id SnapshotID) error {
-	return n.snapshots.remove(ctx, id, nil)
+	return n.snapshots.remove(ctx, id, func(s Snapshot) error {
+		n.dropBase(s.Manifest)
+		return nil
+	})
 }

@@ -47,11 +47,13 @@ func newManifestWriter(s *Store, size int64) (*manifestWriter, error) {
 	return m, nil
 }
 
-// len is the number of windows so far.
-func (m *manifestWriter) len() int {
+// spoil makes the manifest impossible to commit.
+func (m *manifestWriter) spoil(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.windows.len()
+	if m.err == nil {
+		m.err = err
+	}
 }
 
 // put adds the part of a window.

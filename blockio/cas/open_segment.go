@@ -62,9 +62,8 @@ func (s *openSegment) fail(err error) {
 	}
 }
 
-// writer returns the volume's writer, nil after a failure. A segment whose first
-// write is a whole lane is likely to fill up.
-func (s *openSegment) writer(ctx context.Context, first int) blockio.Writer {
+// writer returns the volume's writer, nil after a failure.
+func (s *openSegment) writer(ctx context.Context) blockio.Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.w == nil && s.err == nil {
@@ -72,9 +71,6 @@ func (s *openSegment) writer(ctx context.Context, first int) blockio.Writer {
 		if s.w, err = s.appender.volume.Create(ctx, s.id.object()); err != nil {
 			s.err = fmt.Errorf("begin segment %v: %w", s.id, err)
 			return nil
-		}
-		if a := s.appender; first == len(a.tail) {
-			blockio.Reserve(s.w, int64(a.lanes*first))
 		}
 	}
 	if s.err != nil {
@@ -84,7 +80,7 @@ func (s *openSegment) writer(ctx context.Context, first int) blockio.Writer {
 }
 
 func (s *openSegment) write(ctx context.Context, p []byte, off int64) {
-	w := s.writer(ctx, len(p))
+	w := s.writer(ctx)
 	if w == nil {
 		return
 	}

@@ -162,7 +162,7 @@ func (h header) check(src io.ReaderAt, fileSize int64, opts Options) error {
 		return corrupt("header_length", 100, badimage.Int(h.headerLength), "a header inside the file")
 	case h.headerLength%8 != 0:
 		return corrupt("header_length", 100, badimage.Int(h.headerLength), "a multiple of 8")
-	case h.backingFileOffset != 0:
+	case h.backingFileOffset != 0 && !opts.Overlay:
 		return unsupported("backing file", 8, h.backingName(src, fileSize), "an image that stands alone")
 	case h.cryptMethod == 1:
 		return unsupported("crypt_method", 32, "1 (AES)", "0, no encryption")

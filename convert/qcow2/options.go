@@ -19,6 +19,9 @@ type Options struct {
 	// bytes of the file, on average over all that it sees. No sound image
 	// has more than 1, which it is without a value.
 	MaxAmplification float64
+	// Overlay takes an image over a backing file, which is not looked at: runs
+	// that are the backing file's are holes, and read as zeros.
+	Overlay bool
 	// Arena lends the buffers for compressed data while it has some to
 	// spare; ReadAt never waits for it, so its caller may hold buffers of it.
 	// Without one a few buffers of the image's own serve.

@@ -1,0 +1,125 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/pool/provision"
+	"github.com/blockmill/blockmill/pool/ready"
+)
+
+// obtain gets files for a disk: from the pool, whose key it then returns, or
+// made by the first method that is possible.
+func (n *Node) obtain(ctx context.Context, d Disk, o origin) (provision.Backing, ready.Key, error) {
+	if o.pool != "" && n.mayTake(d) {
+		b, err := n.takeReady(ctx, d, o)
+		if err == nil {
+			return b, o.pool, nil
+		}
+		if !errors.Is(err, ready.ErrNone) && !errors.Is(err, ready.ErrNoPool) && !errors.Is(err, ready.ErrStopped) {
+			return b, "", err
+		}
+	}
+	b, err := n.makeFiles(ctx, d, o)
+	return b, "", err
+}
+
+// takeReady takes a disk from the pool, and gives it the size. It waits for one
+// when no quick method is left.
+func (n *Node) takeReady(ctx context.Context, d Disk, o origin) (provision.Backing, error) {
+	b, err := n.stock.Take(ctx, o.pool, !n.quick(d))
+	if err != nil {
+		return b, err
+	}
+	dir, err := n.directory(b.Dir)
+	if err == nil && b.Size < d.Size {
+		err = dir.Grow(ctx, b, d.Size)
+	}
+	switch {
+	case err == nil && b.Size > d.Size, errors.Is(err, provision.ErrMissing):
+		// Made for another size, or gone: it is of no use any more.
+		return b, errors.Join(ready.ErrNone, n.giveBack(ctx, b, ""))
+	case err != nil:
+		return b, errors.Join(err, n.giveBack(context.WithoutCancel(ctx), b, ""))
+	}
+	b.Size = d.Size
+	return b, nil
+}
+
+// mayTake says whether a disk may come from the stock.
+func (n *Node) mayTake(d Disk) bool {
+	for _, dir := range n.candidates(d) {
+		m := dir.ReadyMethod()
+		if dir.Can(m) && (d.Method == "" || d.Method == m) {
+			return true
+		}
+	}
+	return false
+}
+
+// quick says whether a disk can be made in no time without the stock.
+func (n *Node) quick(d Disk) bool {
+	for _, dir := range n.candidates(d) {
+		for _, m := range []provision.Method{provision.Reflink, provision.Overlay} {
+			if dir.Can(m) && (d.Method == "" || d.Method == m) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// candidates are the directories that a disk may be in.
+func (n *Node) candidates(d Disk) []*provision.Directory {
+	if d.Dir == "" {
+		return n.dirs
+	}
+	dir, err := n.directory(d.Dir)
+	if err != nil {
+		return nil
+	}
+	return []*provision.Directory{dir}
+}
+
+// makeFiles makes files by the first method that is possible, in the first
+// directory that has room.
+func (n *Node) makeFiles(ctx context.Context, d Disk, o origin) (b provision.Backing, err error) {
+	if o.manifest != (cas.ManifestID{}) {
+		// So that garbage collection leaves it until the record keeps it.
+		img, err := n.opts.Store.OpenImage(ctx, o.manifest)
+		if err != nil {
+			return b, err
+		}
+		defer func() { err = errors.Join(err, img.Close()) }()
+	}
+	last := error(ErrNoDisks)
+	for _, dir := range n.candidates(d) {
+		for _, m := range n.methods(dir, d, o) {
+			b, err = dir.Make(ctx, provision.Request{Manifest: o.manifest, Size: d.Size, Method: m})
+			if !passes(err) {
+				return b, err
+			}
+			last = err
+		}
+	}
+	return provision.Backing{}, last
+}
+
+// methods are the ways to make a disk in a directory, the preferred first. A
+// golden base that is not there yet is made for images, from which more disks
+// are to be expected, and not for snapshots.
+func (n *Node) methods(dir *provision.Directory, d Disk, o origin) []provision.Method {
+	if o.manifest == (cas.ManifestID{}) {
+		return []provision.Method{provision.Blank}
+	}
+	if d.Method != "" {
+		return []provision.Method{d.Method}
+	}
+	all := slices.DeleteFunc(dir.Methods(), func(m provision.Method) bool { return m == provision.ReadyMade })
+	if !o.image && !dir.HasBase(o.manifest) && slices.Contains(all, provision.Copy) {
+		return []provision.Method{provision.Copy}
+	}
+	return all
+}

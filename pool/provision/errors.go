@@ -1,0 +1,18 @@
+package provision
+
+import "errors"
+
+// Errors of directories; test with errors.Is.
+var (
+	// ErrNoSpace says that the directory's file system would be left with less
+	// free space than its reserve.
+	ErrNoSpace = errors.New("not enough free space")
+	// ErrMethod says that a directory cannot make a disk that way.
+	ErrMethod = errors.New("method is not possible here")
+	// ErrShrink says that a disk would get smaller, or than its image.
+	ErrShrink = errors.New("disks do not shrink")
+	// ErrInUse says that a program has a disk's file open for writing.
+	ErrInUse = errors.New("in use by another program")
+	// ErrMissing says that the files of a disk are not there.
+	ErrMissing = errors.New("files are missing")
+)

@@ -1,0 +1,154 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/convert"
+)
+
+// Request says what disk to make.
+type Request struct {
+	// Manifest is the image; the zero one is for blank disks.
+	Manifest cas.ManifestID
+	// Size is the disk's, in bytes; 0 is the image's.
+	Size   int64
+	Method Method
+	// Background makes it give way: it writes at the directory's FillRate.
+	Background bool
+}
+
+// Make makes the files of a disk; they are durable when it returns. After an
+// error nothing is left.
+func (d *Directory) Make(ctx context.Context, r Request) (Backing, error) {
+	b, err := d.make1(ctx, r)
+	if err != nil {
+		return Backing{}, fmt.Errorf("make a disk by %s: %w", r.Method, err)
+	}
+	return b, nil
+}
+
+func (d *Directory) make1(ctx context.Context, r Request) (Backing, error) {
+	if !d.Can(r.Method) {
+		return Backing{}, ErrMethod
+	}
+	b := Backing{ID: newBackingID(r.Manifest), Dir: d.opts.Path, Method: r.Method, Format: convert.Raw, Size: r.Size}
+	switch r.Method {
+	case Blank:
+		return b, d.makeBlank(ctx, &b)
+	case Reflink:
+		return b, d.makeReflink(ctx, r, &b)
+	case Overlay:
+		return b, d.makeOverlay(ctx, r, &b)
+	case Copy, ReadyMade:
+		return b, d.makeCopy(ctx, r, &b)
+	}
+	return Backing{}, ErrMethod
+}
+
+func fileName(b *Backing) string { return string(b.ID) + "." + string(b.Format) }
+
+func (d *Directory) makeBlank(ctx context.Context, b *Backing) error {
+	if b.Size <= 0 {
+		return fmt.Errorf("size %d: %w", b.Size, ErrShrink)
+	}
+	if err := d.room(0); err != nil {
+		return err
+	}
+	return d.make(ctx, disksDir, fileName(b), func(dev *blockio.Device) error {
+		if err := dev.Truncate(b.Size); err != nil {
+			return err
+		}
+		return dev.Sync()
+	})
+}
+
+func (d *Directory) makeReflink(ctx context.Context, r Request, b *Backing) (err error) {
+	golden, err := d.useBase(ctx, r.Manifest, r.Background)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.leaveBase(golden)) }()
+	src, err := blockio.OpenDevice(d.path(basesDir, golden.name()), blockio.DeviceOptions{Direct: blockio.DirectOff, NoFollow: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	if err := d.fit(b, src.Size()); err != nil {
+		return err
+	}
+	b.Held = metadataNeed / 16
+	return d.make(ctx, disksDir, fileName(b), func(dev *blockio.Device) error {
+		if err := d.step("clone"); err != nil {
+			return err
+		}
+		if err := dev.CloneFrom(src); err != nil {
+			return err
+		}
+		return fresh(dev, b.Size)
+	})
+}
+
+func (d *Directory) makeCopy(ctx context.Context, r Request, b *Backing) (err error) {
+	img, err := d.opts.Store.OpenImage(ctx, r.Manifest)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, img.Close()) }()
+	if err := d.fit(b, img.Size()); err != nil {
+		return err
+	}
+	if err := d.room(img.DataBytes()); err != nil {
+		return err
+	}
+	b.Held = img.DataBytes()
+	return d.make(ctx, disksDir, fileName(b), func(dev *blockio.Device) error {
+		if err := d.copyImage(ctx, dev, img, false, r.Background); err != nil {
+			return err
+		}
+		return fresh(dev, b.Size)
+	})
+}
+
+// fit gives the disk the image's size, unless it has a larger one.
+func (d *Directory) fit(b *Backing, image int64) error {
+	if b.Size == 0 {
+		b.Size = image
+	}
+	if b.Size < image {
+		return fmt.Errorf("size %d of an image of %d: %w", b.Size, image, ErrShrink)
+	}
+	return d.room(0)
+}
+
+// fresh gives a new file its length and the time of change of ready disks, and
+// syncs it.
+func fresh(dev *blockio.Device, size int64) error {
+	if size > dev.Size() {
+		if err := dev.Truncate(size); err != nil {
+			return err
+		}
+	}
+	if err := os.Chtimes(dev.Name(), time.Time{}, freshTime); err != nil {
+		return err
+	}
+	return dev.Sync()
+}
+
+// freshTime is the time of change of what was not written since it was made.
+var freshTime = time.Unix(0x626d, 0)
+
+// grow gives a file its length and syncs it.
+func grow(dev *blockio.Device, size int64) error {
+	if size > dev.Size() {
+		if err := dev.Truncate(size); err != nil {
+			return err
+		}
+	}
+	return dev.Sync()
+}
