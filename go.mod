@@ -3,6 +3,7 @@ module github.com/blockmill/blockmill
 go 1.26.0
 
 require (
+	connectrpc.com/connect v1.16.2
 	connectrpc.com/vanguard v0.3.0
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/coreos/go-systemd/v22 v22.7.0
@@ -35,7 +36,6 @@ require (
 )
 
 require (
-	connectrpc.com/connect v1.16.2 // indirect
 	github.com/VividCortex/ewma v1.2.0 // indirect
 	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -52,6 +52,9 @@ type Command struct {
 	// unless Grows, and synced within the measured time.
 	Writes string
 	Grows  bool
+	// Prepare brings about what the command needs, such as a store of some
+	// size. It is not measured.
+	Prepare func(ctx context.Context, env *Env) error
 	// Check says whether the output is right. It is not measured.
 	Check func(ctx context.Context, env *Env) error
 	// Compute gives values that no program has to be run for; Args is then

@@ -92,6 +92,11 @@ func (r *Runner) sample(ctx context.Context, e *entry, cmd Command, cache result
 		values, err = cmd.Compute(ctx, e.env)
 		return values, "", err
 	}
+	if cmd.Prepare != nil {
+		if err := cmd.Prepare(ctx, e.env); err != nil {
+			return nil, "", fmt.Errorf("prepare: %w", err)
+		}
+	}
 	output := e.env.Path(cmd.Writes)
 	if err := makeRoom(output, cmd.Grows); err != nil {
 		return nil, "", err

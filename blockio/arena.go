@@ -206,6 +206,14 @@ func sizeClass(n int) (class int, size int64) {
 	return class, BlockSize << class
 }
 
+// OnShortage registers a holder of buffers that can do without them. When others
+// wait, drop is called, without the arena's lock and perhaps concurrently, and
+// releases in time about n bytes. The holder ends that with stop.
+func (a *Arena) OnShortage(drop func(n int64)) (stop func()) {
+	r := a.addReclaimer(drop)
+	return func() { a.removeReclaimer(r) }
+}
+
 // addReclaimer registers a holder of buffers that it can drop when others
 // wait. The caller ends it with removeReclaimer.
 func (a *Arena) addReclaimer(drop func(n int64)) *reclaimer {

@@ -46,6 +46,30 @@ func TestDirVolumeDirect(t *testing.T) {
 	})
 }
 
+// What was reserved and not needed is the file system's again after a commit.
+func TestDirVolumeReserve(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w, err := openDirVolume(t, dir).Create(t.Context(), "seg/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blockio.Reserve(w, 8<<20)
+	if _, err := w.WriteAt(make([]byte, 8<<10), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(t.Context(), 8<<10); err != nil {
+		t.Fatal(err)
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(filepath.Join(dir, "seg", "a"), &st); err != nil {
+		t.Fatal(err)
+	}
+	if st.Size != 8<<10 || st.Blocks*512 > 1<<20 {
+		t.Errorf("size %d with %d bytes of the file system, want 8 KiB and little more", st.Size, st.Blocks*512)
+	}
+}
+
 func readObject(t *testing.T, v blockio.Volume, name string) (string, error) {
 	t.Helper()
 	p, err := blockio.ReadObject(t.Context(), v, name, 1<<20)

@@ -37,6 +37,15 @@ var (
 // written in pieces of 4 MiB.
 func (w *dirWriter) Unit() int { return BlockSize }
 
+// Reserve implements Reserver. Writes to allocated space, below the file's end,
+// go on side by side; those that allocate, or that move the end, wait for one
+// another.
+func (w *dirWriter) Reserve(size int64) {
+	if f, ok := w.file.(interface{ Allocate(off, n int64) error }); ok {
+		_ = f.Allocate(0, size) // what cannot be had now is asked for by the writes
+	}
+}
+
 // WriteAt implements Writer.
 func (w *dirWriter) WriteAt(p []byte, off int64) (int, error) {
 	n, err := 0, w.accept(p, off)

@@ -14,6 +14,22 @@ type Replacer interface {
 	Replace(ctx context.Context, name string) (Writer, error)
 }
 
+// Reserver is a Writer that can take its space ahead.
+type Reserver interface {
+	// Reserve takes space for about size bytes, as far as that is easily
+	// had: writes that come in pieces, several at a time, are faster then.
+	// Commit gives back what the object did not need. It comes before the
+	// first write.
+	Reserve(size int64)
+}
+
+// Reserve is w.Reserve, or nothing of a writer that takes its space as it goes.
+func Reserve(w Writer, size int64) {
+	if r, ok := w.(Reserver); ok {
+		r.Reserve(size)
+	}
+}
+
 // KindLister is a Volume that knows which kinds of objects it holds.
 type KindLister interface {
 	// Kinds are the kinds of all committed objects, in their order, and

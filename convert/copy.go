@@ -19,7 +19,7 @@ type Writer interface {
 // Copy writes an image's guest bytes to dst and finishes it.
 func Copy(ctx context.Context, dst Writer, img Image, opts Options) error {
 	opts = opts.withDefaults()
-	err := each(ctx, img, opts, func(_ context.Context, w *window, p []byte) error {
+	err := each(ctx, img, opts, nil, func(_ context.Context, w *window, p []byte) error {
 		if _, err := dst.WriteAt(p, w.off); err != nil {
 			return fmt.Errorf("write at %d: %w", w.off, err)
 		}

@@ -15,7 +15,7 @@ func Import(ctx context.Context, s *cas.Session, img Image, opts Options) (cas.I
 	if err != nil {
 		return cas.ImageInfo{}, err
 	}
-	err = each(ctx, img, opts, func(ctx context.Context, w *window, p []byte) error {
+	err = each(ctx, img, opts, nil, func(ctx context.Context, w *window, p []byte) error {
 		return dst.PutWindow(ctx, w.index, p)
 	})
 	if err != nil {
@@ -28,7 +28,7 @@ func Import(ctx context.Context, s *cas.Session, img Image, opts Options) (cas.I
 func Digest(ctx context.Context, img Image, opts Options) (cas.Digest, error) {
 	opts = opts.withDefaults()
 	d := cas.NewDigester(img.Size())
-	err := each(ctx, img, opts, func(_ context.Context, w *window, p []byte) error {
+	err := each(ctx, img, opts, nil, func(_ context.Context, w *window, p []byte) error {
 		return d.PutWindow(w.index, p)
 	})
 	if err != nil {

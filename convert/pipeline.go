@@ -9,8 +9,10 @@ import (
 
 // each reads every window of the image that holds data, calls fn with it, and
 // runs the image's whole-file check beside that. fn is called concurrently; p
-// is its own until it returns. The first error of all ends everything.
-func each(ctx context.Context, img Image, opts Options, fn func(ctx context.Context, w *window, p []byte) error) error {
+// is its own until it returns. The first error of all ends everything. Windows
+// that skip, unless it is nil, wants to skip count as done; it is called in their
+// order, before fn.
+func each(ctx context.Context, img Image, opts Options, skip func(w *window) bool, fn func(ctx context.Context, w *window, p []byte) error) error {
 	progress := newMeter(opts.Progress)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return check(ctx, img) })
@@ -21,6 +23,10 @@ func each(ctx context.Context, img Image, opts Options, fn func(ctx context.Cont
 		workers, ctx := errgroup.WithContext(ctx)
 		workers.SetLimit(opts.Workers)
 		for w, err := range windows(ctx, img) {
+			if err == nil && skip != nil && skip(&w) {
+				progress.add(w.data())
+				continue
+			}
 			workers.Go(func() error {
 				if err != nil {
 					return fmt.Errorf("read extents: %w", err)

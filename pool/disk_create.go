@@ -18,7 +18,7 @@ func (n *Node) ReserveDisk(d Disk) (Disk, error) {
 	if have, err := n.disks.get(d.ID); err == nil && have.Operation == d.Operation && d.Operation != "" {
 		return have, nil
 	}
-	from, err := n.heritage(d.Source)
+	from, _, err := n.heritage(d.Source)
 	if err != nil {
 		return d, err
 	}

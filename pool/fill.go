@@ -22,6 +22,13 @@ type Filling struct {
 	// Verify, unless it is nil, has the last word before the record is
 	// written.
 	Verify func(ctx context.Context) error
+	// Draft, unless it is empty, names what is kept of the work so that it can
+	// go on after it was cut short: in the form of a record's id. It is removed
+	// when the thing is made; DropDraft gives it up.
+	Draft string
+	// Pin identifies the bytes of the content, without secrets: the draft of
+	// others is not gone on with.
+	Pin string
 	// Progress, unless it is nil, hears of the bytes that are done, and how
 	// many there are.
 	Progress func(done, total int64)
@@ -72,7 +79,7 @@ func (n *Node) fill(ctx context.Context, f Filling, commit func(Contents) error)
 		return err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	info, err := convert.Import(ctx, session, f.Content, convert.Options{Arena: n.opts.Arena, Progress: f.Progress})
+	info, err := n.store(ctx, session, f)
 	if err != nil {
 		return err
 	}
@@ -84,5 +91,24 @@ func (n *Node) fill(ctx context.Context, f Filling, commit func(Contents) error)
 			return err
 		}
 	}
-	return commit(contentsOf(info))
+	if err := commit(contentsOf(info)); err != nil || f.Draft == "" {
+		return err
+	}
+	if err := n.DropDraft(ctx, f.Draft); err != nil {
+		n.opts.Logger.Error("the draft of what is made is left over", "draft", f.Draft, "reason", err)
+	}
+	return nil
+}
+
+func (n *Node) store(ctx context.Context, session *cas.Session, f Filling) (cas.ImageInfo, error) {
+	opts := convert.Options{Arena: n.opts.Arena, Progress: f.Progress}
+	if f.Draft == "" {
+		return convert.Import(ctx, session, f.Content, opts)
+	}
+	return convert.ImportDraft(ctx, session, f.Content, convert.DraftOptions{Name: f.Draft, Source: f.Pin}, opts)
+}
+
+// DropDraft gives up what a filling that was cut short has left, if it has.
+func (n *Node) DropDraft(ctx context.Context, draft string) error {
+	return n.opts.Store.RemoveDraft(context.WithoutCancel(ctx), draft)
 }

@@ -23,3 +23,12 @@ func (n *Node) UpdateDisk(ctx context.Context, id DiskID, e Edit) (Disk, error) 
 		return nil
 	})
 }
+
+// CheckDisk says what UpdateDisk would say against an edit, as far as that can be
+// said beforehand.
+func (n *Node) CheckDisk(id DiskID, e Edit) error {
+	return n.disks.check(id, func(d *Disk) error {
+		edit(&d.Meta, e)
+		return nil
+	})
+}

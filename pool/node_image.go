@@ -20,9 +20,12 @@ func (n *Node) ReserveImage(img Image) (Image, error) {
 	if have, err := n.images.get(img.ID); err == nil && have.Operation == img.Operation && img.Operation != "" {
 		return have, nil
 	}
-	from, err := n.heritage(img.Source)
+	from, size, err := n.heritage(img.Source)
 	if err != nil {
 		return img, err
+	}
+	if img.MinDiskSize != 0 && img.MinDiskSize < size {
+		return img, &MinDiskSizeError{Least: size}
 	}
 	img.Heritage = img.Heritage.inherit(from)
 	if img.ID == "" {
@@ -40,20 +43,21 @@ func (n *Node) ReserveImage(img Image) (Image, error) {
 // ReleaseImage gives up an image that was reserved and not made.
 func (n *Node) ReleaseImage(id ImageID) { n.images.release(id) }
 
-// heritage is that of an image's source, which must be Ready.
-func (n *Node) heritage(s Source) (Heritage, error) {
+// heritage is that of something's source, which must be Ready, and the source's
+// virtual size, 0 when it is not known yet.
+func (n *Node) heritage(s Source) (Heritage, int64, error) {
 	switch {
 	case s.Image != "":
 		img, err := n.readyImage(s.Image)
-		return img.Heritage, err
+		return img.Heritage, img.VirtualSize, err
 	case s.Snapshot != "":
 		snap, err := n.readySnapshot(s.Snapshot)
-		return snap.Heritage, err
+		return snap.Heritage, snap.VirtualSize, err
 	case s.Disk != "":
 		d, err := n.readyDisk(s.Disk)
-		return d.Heritage, err
+		return d.Heritage, d.Size, err
 	}
-	return Heritage{}, nil
+	return Heritage{}, 0, nil
 }
 
 // checkReady says whether a thing can be used.
@@ -158,22 +162,26 @@ type ImageEdit struct {
 	// MinDiskSize is the least size of disks; 0 is the least that the image
 	// fits in.
 	MinDiskSize *int64
-	Bindings    *[]Binding
+	// Bindings makes the new bindings of the old ones, which it leaves alone.
+	Bindings func([]Binding) []Binding
+}
+
+func (e ImageEdit) apply(img *Image) error {
+	edit(&img.Meta, Edit{Name: e.Name, Description: e.Description, Labels: e.Labels, Bindings: e.Bindings})
+	if e.MinDiskSize != nil {
+		return img.setMinDiskSize(*e.MinDiskSize)
+	}
+	return nil
 }
 
 // UpdateImage changes what is known of an image.
 func (n *Node) UpdateImage(ctx context.Context, id ImageID, e ImageEdit) (Image, error) {
-	return n.images.change(ctx, id, func(img *Image) error {
-		set(&img.Name, e.Name)
-		set(&img.Description, e.Description)
-		set(&img.Labels, e.Labels)
-		set(&img.Bindings, e.Bindings)
-		if e.MinDiskSize != nil {
-			return img.setMinDiskSize(*e.MinDiskSize)
-		}
-		return nil
-	})
+	return n.images.change(ctx, id, e.apply)
 }
+
+// CheckImage says what UpdateImage would say against an edit, as far as that can
+// be said beforehand.
+func (n *Node) CheckImage(id ImageID, e ImageEdit) error { return n.images.check(id, e.apply) }
 
 // set gives a property a new value, if there is one.
 func set[T any](property, value *T) {

@@ -66,7 +66,8 @@ func (n *Node) Snapshots(q Query) iter.Seq[Snapshot] { return n.snapshots.list(q
 type Edit struct {
 	Name, Description *string
 	Labels            *map[string]string
-	Bindings          *[]Binding
+	// Bindings makes the new bindings of the old ones, which it leaves alone.
+	Bindings func([]Binding) []Binding
 }
 
 // UpdateSnapshot changes what is known of a snapshot.
@@ -81,7 +82,18 @@ func edit[I ~string](m *Meta[I], e Edit) {
 	set(&m.Name, e.Name)
 	set(&m.Description, e.Description)
 	set(&m.Labels, e.Labels)
-	set(&m.Bindings, e.Bindings)
+	if e.Bindings != nil {
+		m.Bindings = e.Bindings(m.Bindings)
+	}
+}
+
+// CheckSnapshot says what UpdateSnapshot would say against an edit, as far as
+// that can be said beforehand.
+func (n *Node) CheckSnapshot(id SnapshotID, e Edit) error {
+	return n.snapshots.check(id, func(s *Snapshot) error {
+		edit(&s.Meta, e)
+		return nil
+	})
 }
 
 // DeleteSnapshot removes a snapshot. What was made from it is left as it is.

@@ -60,6 +60,29 @@ func (t *table[I, T, R]) change(ctx context.Context, id I, edit func(*T) error) 
 	return v, nil
 }
 
+// check says what change would say against an edit, but for the writing.
+func (t *table[I, T, R]) check(id I, edit func(*T) error) error {
+	v, err := t.get(id)
+	if err != nil {
+		return err
+	}
+	m := R(&v).meta()
+	if m.Status != Ready {
+		return fmt.Errorf("%s %s is %v: %w", t.kind, id, m.Status, ErrNotReady)
+	}
+	from := m.Name
+	if err := edit(&v); err != nil || m.Name == from {
+		return err
+	}
+	if err := CheckName(m.Name); err != nil {
+		return err
+	}
+	if other, err := t.named(m.Folder, m.Name); err == nil && R(&other).meta().ID != id {
+		return fmt.Errorf("%s %s: %w", t.kind, m.Name, ErrNameTaken)
+	}
+	return nil
+}
+
 // reread gives a thing as its record has it, after a write that failed: old,
 // unless the record says other.
 func (t *table[I, T, R]) reread(ctx context.Context, old *T) T {

@@ -23,7 +23,7 @@ var noon = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
 func emptyStatus() web.Status {
 	return web.Status{
 		Node:       web.Node{Name: "node-7", Version: "1.2.3", StartedAt: noon.Add(-time.Minute), Now: noon},
-		Redundancy: web.Redundancy{Data: 1, Shards: []web.Shard{{State: "present", OK: true, SizeBytes: 1 << 40, FreeBytes: 1 << 39}}},
+		Redundancy: web.Redundancy{Data: 1, Shards: []web.Shard{{State: "ok", OK: true, SizeBytes: 1 << 40, FreeBytes: 1 << 39}}},
 	}
 }
 
@@ -41,14 +41,14 @@ func fullStatus() web.Status {
 		Redundancy: web.Redundancy{
 			Data: 2, Parity: 1, Survives: 0, LastScrub: &scrubbed,
 			Shards: []web.Shard{
-				{Index: 0, State: "present", OK: true, Bytes: 210 << 30, SizeBytes: 960 << 30, FreeBytes: 700 << 30},
+				{Index: 0, State: "ok", OK: true, Bytes: 210 << 30, SizeBytes: 960 << 30, FreeBytes: 700 << 30},
 				{Index: 1, State: "missing", Error: "open shard: no such directory"},
-				{Index: 2, State: "present", OK: true, Bytes: 209 << 30, SizeBytes: 960 << 30, FreeBytes: 690 << 30},
+				{Index: 2, State: "ok", OK: true, Bytes: 209 << 30, SizeBytes: 960 << 30, FreeBytes: 690 << 30},
 			},
 		},
 		Images: []web.Image{
 			{
-				ID: "fd8k3vq0a1b2c3d4e5f6", Name: "debian-12", Folder: "default", Status: "READY", Format: "qcow2",
+				ID: "fd8k3vq0a1b2c3d4e5f6", Name: "debian-12", Folder: "default", Status: "READY", Family: "debian",
 				VirtualSize: 4 << 30, StorageSize: 1_212_153_856, Pooled: true, CreatedAt: noon.Add(-3 * time.Hour),
 			},
 			{
@@ -57,8 +57,8 @@ func fullStatus() web.Status {
 			},
 		},
 		Pools: []web.Pool{
-			{ImageID: "fd8k3vq0a1b2c3d4e5f6", ImageName: "debian-12", Method: "reflink", Ready: 6, Target: 8, Making: 1, Hits: 1190, Misses: 12},
-			{ImageID: "fd8yyyq0a1b2c3d4e5f6", ImageName: "windows-2025", Method: "ready", Ready: 0, Target: 2, Making: 1},
+			{ImageID: "fd8k3vq0a1b2c3d4e5f6", ImageName: "debian-12", Method: "reflink", Ready: 6, Target: 8, Waiting: 1, Hits: 1190, Misses: 12},
+			{ImageID: "fd8yyyq0a1b2c3d4e5f6", ImageName: "windows-2025", Method: "ready", Ready: 0, Target: 2, Waiting: 1},
 		},
 		Disks: web.Disks{Count: 41, VirtualBytes: 410 << 30, Methods: map[string]int64{"reflink": 40, "copy": 1}},
 		Operations: []web.Operation{
@@ -122,7 +122,7 @@ func TestPage(t *testing.T) {
 			name: "full", src: source{status: fullStatus()},
 			want: []string{
 				"1 shard not well", "24 times less", "one more lost shard would be lost data", "Last scrub 26 h ago",
-				"6 of 8 ready, 1 in the making", "1,190 disks of 1,202 were ready", "700 MiB of 1.00 GiB · 68 %",
+				"6 of 8 ready, 1 create waits", "1,190 disks of 1,202 were ready", "700 MiB of 1.00 GiB · 68 %",
 				"L2 table at offset 65536", "every local caller is admin", "41 disks in use", "open shard: no such directory",
 				"&lt;img src=x onerror",
 			},

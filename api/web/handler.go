@@ -36,7 +36,7 @@ func Handler(source Source) http.Handler {
 	mux.Handle("GET /{$}", file("page.html", "text/html; charset=utf-8"))
 	mux.Handle("GET /page.css", file("page.css", "text/css; charset=utf-8"))
 	mux.Handle("GET /page.js", file("page.js", "text/javascript; charset=utf-8"))
-	mux.Handle("GET /status.json", status(source))
+	mux.Handle("GET /status.json", serveStatus(source))
 	return mux
 }
 
@@ -47,7 +47,7 @@ func file(name, kind string) http.Handler {
 	})
 }
 
-func status(source Source) http.Handler {
+func serveStatus(source Source) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := source.Status(r.Context())
 		code := http.StatusOK

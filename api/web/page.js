@@ -130,12 +130,12 @@ function showPools(pools) {
     : all === 0 ? "Made ahead, for images that are pooled."
       : count(hits, "disk", "disks") + " of " + all.toLocaleString("en") + " were ready when asked for.";
   at("pools").replaceChildren(...pools.map((p) => {
-    const note = p.ready + " of " + p.target + " ready" + (p.making > 0 ? ", " + p.making + " in the making" : "");
+    const note = p.ready + " of " + p.target + " ready" + (p.waiting > 0 ? ", " + count(p.waiting, "create waits", "creates wait") : "");
     return el("div", { class: "item" },
       el("div", { class: "top" },
         el("span", { title: p.image_id }, p.image_name || p.image_id, p.method ? " " : "", p.method ? pill(p.method, "") : ""),
         el("span", { class: "note" }, note)),
-      bar(note, [percent(p.ready, p.target), ""], [percent(Math.min(p.making, p.target - p.ready), p.target), "second"]));
+      bar(note, [percent(p.ready, p.target), ""]));
   }));
 }
 
@@ -171,14 +171,14 @@ function showImages(images, now) {
     return;
   }
   const kinds = { READY: "good", CREATING: "busy", ERROR: "bad", DELETING: "busy" };
-  const head = ["Name", "Status", "Disk", "Data", "From", "Folder", "Made", "Id"];
+  const head = ["Name", "Status", "Disk", "Data", "Family", "Folder", "Made", "Id"];
   const numbers = { Disk: "number", Data: "number" };
   const row = (i) => el("tr", {},
     el("td", { title: i.name }, i.name || "–", i.pooled ? " " : "", i.pooled ? pill("pooled", "") : ""),
     el("td", {}, pill(i.status.toLowerCase(), kinds[i.status] || "")),
     el("td", { class: "number" }, i.virtual_size > 0 ? bytes(i.virtual_size) : "–"),
     el("td", { class: "number" }, i.storage_size > 0 ? bytes(i.storage_size) : "–"),
-    el("td", {}, i.format || "–"),
+    el("td", {}, i.family || "–"),
     el("td", {}, i.folder),
     el("td", { title: i.created_at }, ago(i.created_at, now)),
     el("td", { class: "id" }, i.id));

@@ -47,7 +47,7 @@ type Redundancy struct {
 // Shard is one directory of the store.
 type Shard struct {
 	Index int    `json:"index"`
-	State string `json:"state"` // "present" is the good one
+	State string `json:"state"` // a word
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
 	Bytes int64  `json:"bytes"`
@@ -63,7 +63,6 @@ type Image struct {
 	Folder      string    `json:"folder"`
 	Family      string    `json:"family,omitempty"`
 	Status      string    `json:"status"`
-	Format      string    `json:"format,omitempty"` // that it came in
 	VirtualSize int64     `json:"virtual_size"`
 	StorageSize int64     `json:"storage_size"`
 	Pooled      bool      `json:"pooled"`
@@ -77,7 +76,7 @@ type Pool struct {
 	Method    string `json:"method,omitempty"`
 	Ready     int64  `json:"ready"`
 	Target    int64  `json:"target"`
-	Making    int64  `json:"making"`
+	Waiting   int64  `json:"waiting"` // creates that wait for one
 	Hits      int64  `json:"hits"`
 	Misses    int64  `json:"misses"`
 }

@@ -44,6 +44,11 @@ type group struct {
 // from the least to the greatest sample, a dot for each, and the line that is
 // owed.
 func caseChart(c *result.Case) template.HTML {
+	if one := soleContender(c); one != nil {
+		if all, unit := curves(c, one); len(all) > 0 {
+			return curveChart(c, all, unit)
+		}
+	}
 	groups := chartGroups(c)
 	if len(groups) == 0 {
 		return ""

@@ -77,7 +77,16 @@ func example() *result.Run {
 		Name: "micro", Title: "Hot paths", Shows: "Benchmarks.", Caches: []result.Cache{result.Warm}, Steps: []string{"run"},
 		Text: "pkg: example.org/zero\nBenchmarkZero-2  100  2000 ns/op  32000.00 MB/s  0 B/op  0 allocs/op\nBenchmarkZero-2  100  2200 ns/op  30000.00 MB/s  0 B/op  0 allocs/op\nPASS\n",
 	}
-	r.Cases = []result.Case{convert, memory, absent, micro}
+	scale := result.Case{
+		Name: "scale/chunks", Title: "Cost as a store grows", Shows: "Two acts at three sizes.", Metric: result.Total,
+		Caches: []result.Cache{result.Warm}, Steps: []string{"import @ 1000 chunks", "import @ 10000 chunks", "export @ 1000 chunks", "export @ 10000 chunks"},
+		Contenders: []result.Contender{{Name: "blockmill", Program: "blockmill", Ours: true}},
+	}
+	for i, step := range scale.Steps {
+		scale.Samples = append(scale.Samples,
+			sample("blockmill", step, result.Warm, 0, 0.1*float64(i+1)), sample("blockmill", step, result.Warm, 1, 0.13*float64(i+1)))
+	}
+	r.Cases = []result.Case{convert, memory, absent, micro, scale}
 	return r
 }
 
@@ -160,6 +169,14 @@ func TestBenchstat(t *testing.T) {
 			t.Errorf("not in Go's benchmark format: %q", l)
 		}
 	}
+}
+
+func TestMarkdown(t *testing.T) {
+	var b bytes.Buffer
+	if err := report.Markdown(&b, example()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "results.md", b.Bytes())
 }
 
 func TestCompare(t *testing.T) {

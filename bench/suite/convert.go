@@ -32,6 +32,7 @@ var (
 	bothCaches   = []result.Cache{result.Cold, result.Warm}
 	directFlags  = []string{"-t", "none", "-T", "none", "-m", "8", "-W"}
 	cachedFlags  = []string{"-m", "8", "-W"}
+	streamFlags  = []string{"-o", "subformat=streamOptimized"}
 	qemuVariants = []string{qemuDirect, qemuCached}
 )
 
@@ -78,7 +79,33 @@ func convertCases() []bench.Case {
 			name: "qcow2-vmdk", title: "qcow2 to VMDK streamOptimized",
 			shows:  "Deflate on all cores, for images that go to other systems.",
 			source: "a.qcow2", from: "qcow2", to: "vmdk",
-			theirs: []string{"-o", "subformat=streamOptimized"}, maxRounds: 1,
+			theirs: streamFlags, maxRounds: 1,
+		},
+		{
+			name: "raw-vmdk", title: "raw to VMDK streamOptimized",
+			shows:  "The same from a disk that has no format.",
+			source: "a.raw", from: "raw", to: "vmdk", theirs: streamFlags, maxRounds: 1,
+		},
+		{
+			name: "vmdk-vmdk", title: "VMDK to VMDK streamOptimized",
+			shows:  "Inflated, and deflated again.",
+			source: "a-stream.vmdk", from: "vmdk", to: "vmdk", theirs: streamFlags, maxRounds: 1,
+		},
+		{
+			name: "vmdk-qcow2", title: "VMDK streamOptimized to qcow2",
+			shows:  "What comes from other systems, made into what QEMU likes.",
+			source: "a-stream.vmdk", from: "vmdk", to: "qcow2",
+		},
+		{
+			name: "qcow2-qcow2", title: "qcow2 to qcow2",
+			shows:  "Clusters laid down in the guest's order, without what was left behind.",
+			source: "a.qcow2", from: "qcow2", to: "qcow2",
+		},
+		{
+			name: "raw-zlib", title: "raw to zlib-compressed qcow2",
+			shows:  "Deflate of 64 KiB clusters, on all cores.",
+			source: "a.raw", from: "raw", to: "qcow2",
+			ours: []string{"-c", "zlib"}, theirs: []string{"-c"}, maxRounds: 1,
 		},
 	}
 	cases := make([]bench.Case, len(conversions))

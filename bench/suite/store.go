@@ -59,14 +59,14 @@ func storeAgainstCopy() bench.Case {
 
 // storeAgainstStores asks the same of every deduplicating store.
 func storeAgainstStores() bench.Case {
-	images := map[string]string{firstStep: "a.raw", againStep: "a.raw"}
+	images := map[string]string{firstStep: "a.raw", againStep: "a.raw", upgradeStep: "c.raw"}
 	contenders := append([]bench.Contender{ourContender("raw", images)}, peerStores(images)...)
 	return bench.Case{
 		Name: "store/peers", Title: "Deduplicating stores",
-		Shows:  "A raw image into a fresh store, the same content once more, and the image restored.",
+		Shows:  "A raw image into a fresh store, the same content once more, the system upgraded in place, and the first restored.",
 		Metric: result.Total, Caches: []result.Cache{result.Warm},
-		Steps: []string{firstStep, againStep, restoreStep},
-		Needs: []string{"a.raw"}, Contenders: contenders,
+		Steps: []string{firstStep, againStep, upgradeStep, restoreStep},
+		Needs: []string{"a.raw", "c.raw"}, Contenders: contenders,
 		Goals: []bench.Goal{
 			{Text: "first import, against the fastest store", Step: firstStep, Metric: result.Total, Versus: names(contenders[1:]), AtLeast: 4},
 			{Text: "repeated import, against the fastest store", Step: againStep, Metric: result.Total, Versus: names(contenders[1:]), AtLeast: 8},

@@ -11,7 +11,8 @@ import (
 
 // Cases returns all cases in the order in which they are shown.
 func Cases() []bench.Case {
-	return slices.Concat(convertCases(), storeCases(), dedupCases(), memoryCases(), microCases())
+	return slices.Concat(convertCases(), digestCases(), storeCases(), dedupCases(), careCases(), stripeCases(), scaleCases(),
+		memoryCases(), microCases())
 }
 
 // Choose returns the cases that any of the patterns names: a whole name, the

@@ -24,6 +24,7 @@ func TestVolume(t *testing.T, newVolume func(t *testing.T) blockio.Volume) {
 		{"Empty", testEmpty},
 		{"Large", testLarge},
 		{"ConcurrentWrites", testConcurrentWrites},
+		{"Reserved", testReserved},
 		{"InvisibleUntilCommit", testInvisible},
 		{"NotFound", testNotFound},
 		{"Exists", testExists},

@@ -53,6 +53,22 @@ func testConcurrentWrites(t *testing.T, v blockio.Volume) {
 	wg.Wait()
 }
 
+// testReserved writes less, and more, than space was reserved for.
+func testReserved(t *testing.T, v blockio.Volume) {
+	for name, reserved := range map[string]int64{"seg/less": 4 << 20, "seg/more": 1} {
+		w := create(t, v, name)
+		blockio.Reserve(w, reserved)
+		p := pattern(2*w.Unit()+100, 7)
+		if _, err := w.WriteAt(p, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Commit(t.Context(), int64(len(p))); err != nil {
+			t.Fatal(err)
+		}
+		wantObject(t, v, name, p)
+	}
+}
+
 func testInvisible(t *testing.T, v blockio.Volume) {
 	w := create(t, v, "seg/a")
 	if _, err := w.WriteAt([]byte("x"), 0); err != nil {

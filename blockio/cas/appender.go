@@ -259,7 +259,7 @@ func newAppender(ctx context.Context, s *Store) (*appender, error) {
 		all:     make(map[*openSegment]struct{}),
 	}
 	if !opts.EncodeAll {
-		a.keepBusy = int32(opts.Buffers) * 3 / 4
+		a.keepBusy = int32(opts.Buffers) * 3 / 8
 	}
 	a.tail = slab.Bytes()[:size:size]
 	for i := 1; i < opts.Buffers; i++ {

@@ -14,6 +14,11 @@ type ObjectRange struct {
 	Offset, Length int64
 }
 
+// Overlaps says whether two ranges of one object have bytes in common.
+func (r ObjectRange) Overlaps(other ObjectRange) bool {
+	return other.Length < 0 || r.overlaps(other.Offset, other.Offset+other.Length)
+}
+
 func (r ObjectRange) overlaps(off, end int64) bool {
 	return r.Length < 0 || off < r.Offset+r.Length && end > r.Offset
 }
@@ -116,8 +121,20 @@ func (d *damageFinder) chunk(ctx context.Context, c chunk) error {
 	}
 	for _, r := range d.ranges[loc.segment.object()] {
 		if r.overlaps(int64(loc.off), loc.end()) {
-			return d.store.fetch(ctx, d.reads, []want{{location: loc, dst: make([]byte, loc.raw)}})
+			return d.read(ctx, loc)
 		}
+	}
+	return nil
+}
+
+// read reads a chunk and checks its full digest.
+func (d *damageFinder) read(ctx context.Context, loc location) error {
+	dst := make([]byte, loc.raw)
+	if err := d.store.fetch(ctx, d.reads, []want{{location: loc, dst: dst}}); err != nil {
+		return err
+	}
+	if got := identify(dst); got != loc.id {
+		return corrupt(loc.segment.object(), int64(loc.off), "chunk is %v, expected %v", got, loc.id)
 	}
 	return nil
 }

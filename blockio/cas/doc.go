@@ -9,6 +9,9 @@
 //     chunks that it found already present included, is safe from garbage
 //     collection until the session closes.
 //   - [ImageWriter] takes windows of guest bytes and commits a manifest.
+//   - [Draft] is what a record keeps of an image that is not complete, so that
+//     writing it can go on after a restart: [ImageWriter.Checkpoint],
+//     [Session.ResumeDraft].
 //   - [Image] reads a committed manifest as a disk image.
 //   - [Record] is a small named object, replaced as a whole. Records hold
 //     manifests alive; what no record holds is garbage.

@@ -78,6 +78,12 @@ func FuzzRecord(f *testing.F) {
 		if err == nil && !bytes.Equal(r.encode(store, 1), p) {
 			t.Errorf("% x was read, and written as % x", p, r.encode(store, 1))
 		}
+		r.Kind = draftKind
+		d, err := parseDraft(r)
+		wellBehaved(t, err)
+		if err == nil && !bytes.Equal(d.record().Payload, r.Payload) {
+			t.Errorf("draft % x was read, and written as % x", r.Payload, d.record().Payload)
+		}
 	})
 }
 

@@ -79,6 +79,10 @@ func writeGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s := openStore(t, opts)
+	if err := errors.Join(beginDraft(ctx, s, "golden", goldenImage(), 0), s.Close()); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.RemoveAll(goldenDir); err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +149,9 @@ func TestGoldenOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantImage(t, s, r.Manifests[0], goldenImage())
+	if _, put, err := finishDraft(t.Context(), s, "golden", goldenImage()); err != nil || len(put) != 2 {
+		t.Errorf("draft: put %v, %v", put, err)
+	}
 	sound(t, s)
 	again := mustPut(t, s, "again", goldenImage())
 	if want := hex.EncodeToString(r.Payload); again.NewChunks != 0 || again.Digest.String() != want {
@@ -290,6 +297,32 @@ func TestGoldenByHand(t *testing.T) {
 	}
 	if r := h.objects["records/image.golden.0000000000000002"]; binary.LittleEndian.Uint64(r[32:]) != 2 || string(r[64+5+6+16:len(r)-8]) != "payload" {
 		t.Errorf("record % x", r)
+	}
+}
+
+// TestGoldenDraftByHand reads the golden draft without this package.
+func TestGoldenDraftByHand(t *testing.T) {
+	h := &byHand{t: t, objects: goldenObjects(t), chunks: map[[32]byte][]byte{}}
+	h.header()
+	for name, p := range h.objects {
+		if strings.HasPrefix(name, "segments/") {
+			h.segment(name, p)
+		}
+	}
+	r := h.objects["records/draft.golden.0000000000000001"]
+	h.frame(r, "bmRECRD\n")
+	if string(r[64:75]) != "draftgolden" || len(r) != 64+11+16+32+len("window 0")+8 {
+		t.Fatalf("record % x", r)
+	}
+	payload := r[75+16:]
+	if size := binary.LittleEndian.Uint64(payload); size != uint64(len(goldenImage())) || string(payload[32:40]) != "window 0" {
+		t.Errorf("payload % x", payload)
+	}
+	guest, _ := h.image("manifests/" + hex.EncodeToString(r[75:75+16]))
+	want := make([]byte, len(goldenImage()))
+	copy(want, goldenImage()[:cas.WindowSize])
+	if !bytes.Equal(guest, want) {
+		t.Error("guest bytes differ")
 	}
 }
 

@@ -22,7 +22,7 @@ func (w *ImageWriter) PutWindowOf(ctx context.Context, img *Image, index int64) 
 	}
 	ok, err := w.adopt(ctx, img, index)
 	if err != nil {
-		w.manifest.spoil(err)
+		w.spoil(err)
 		return false, fmt.Errorf("put window %d of image %v: %w", index, img.manifest.head.id, err)
 	}
 	return ok, nil
@@ -56,7 +56,10 @@ func (w *ImageWriter) adopt(ctx context.Context, img *Image, index int64) (bool,
 	s := w.session.store
 	k := s.workers.Get().(*worker)
 	defer s.workers.Put(k)
-	return true, w.manifest.put(ctx, index, chunks, k.digest(index, chunks))
+	digest := k.digest(index, chunks)
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return true, w.manifest.put(ctx, index, chunks, digest)
 }
 
 // touchChunk makes the session a user of a chunk that the store has; false when

@@ -1,9 +1,12 @@
 package cas
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 	"sync/atomic"
 )
 
@@ -22,14 +25,26 @@ type ImageInfo struct {
 }
 
 // ImageWriter takes the guest bytes of one image. PutWindow may be called
-// concurrently; Commit waits for none of those calls: they must have returned.
+// concurrently, also beside Checkpoint; Commit waits for none of those calls:
+// they must have returned.
 type ImageWriter struct {
-	session  *Session
-	size     int64
-	manifest *manifestWriter
-	done     atomic.Bool
+	session *Session
+	size    int64
+	draft   string // where checkpoints go; empty for none
+	done    atomic.Bool
 
 	newChunks, newBytes, storedBytes atomic.Int64
+
+	// saving is held by the one Checkpoint at a time, and taken before mu.
+	saving sync.Mutex
+	// mu is held for reading while a part is put, so that Checkpoint gets
+	// whole manifests.
+	mu       sync.RWMutex
+	manifest *manifestWriter // takes parts; guarded by mu
+	err      error           // spoils the image; guarded by mu
+	// partials hold the windows of earlier checkpoints. They change with both
+	// locks held.
+	partials []*partial
 }
 
 // CreateImage starts an image of size bytes, all zeros so far.
@@ -37,18 +52,50 @@ func (ses *Session) CreateImage(size int64) (*ImageWriter, error) {
 	if err := checkSize(size); err != nil {
 		return nil, fmt.Errorf("create image: %w", err)
 	}
-	m, err := newManifestWriter(ses.store, size)
+	w, err := ses.newImageWriter(size)
 	if err != nil {
 		return nil, fmt.Errorf("create image: %w", err)
+	}
+	return w, nil
+}
+
+// newImageWriter makes a writer that ends with the session.
+func (ses *Session) newImageWriter(size int64) (*ImageWriter, error) {
+	m, err := newManifestWriter(ses.store, size)
+	if err != nil {
+		return nil, err
 	}
 	w := &ImageWriter{session: ses, size: size, manifest: m}
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	if ses.closed {
-		return nil, errors.Join(fmt.Errorf("create image: session: %w", ErrClosed), m.abort())
+		return nil, errors.Join(fmt.Errorf("session: %w", ErrClosed), m.abort())
 	}
 	ses.writers[w] = struct{}{}
 	return w, nil
+}
+
+// spoil makes the image impossible to commit.
+func (w *ImageWriter) spoil(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *ImageWriter) failure() error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.err
+}
+
+// abort drops what no checkpoint keeps.
+func (w *ImageWriter) abort() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = cmp.Or(w.err, ErrClosed)
+	return w.manifest.abort()
 }
 
 // worker is the memory of one PutWindow.
@@ -74,7 +121,7 @@ func (w *ImageWriter) PutWindow(ctx context.Context, index int64, p []byte) erro
 		err = w.putWindow(ctx, index, p)
 	}
 	if err != nil {
-		w.manifest.spoil(err)
+		w.spoil(err)
 		return fmt.Errorf("put window %d: %w", index, err)
 	}
 	w.session.store.counters.put.Add(int64(len(p)))
@@ -96,7 +143,10 @@ func (w *ImageWriter) putWindow(ctx context.Context, index int64, p []byte) erro
 	if s.header.cut != CanonicalCut() {
 		canonical = k.canonical.chunksOf(CanonicalCut(), p)
 	}
-	return w.manifest.put(ctx, index, chunks, k.digest(index, canonical))
+	digest := k.digest(index, canonical)
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.manifest.put(ctx, index, chunks, digest)
 }
 
 // storeChunks sees to it that the store has all chunks of a window. It stores
@@ -133,6 +183,9 @@ func (w *ImageWriter) storeRound(ctx context.Context, k *worker, chunks []chunk,
 	todo := k.later
 	k.later = k.later[:0]
 	for _, i := range todo {
+		// Whoever comes back from the volume would wait for a processor until
+		// the scheduler takes one away, far longer than a write takes.
+		runtime.Gosched()
 		c := chunks[i]
 		got, err := s.index.acquire(ctx, c.id, w.session.touch)
 		if err != nil {
@@ -187,11 +240,13 @@ func (w *ImageWriter) Commit(ctx context.Context) (ImageInfo, error) {
 	if w.done.Swap(true) {
 		return ImageInfo{}, fmt.Errorf("commit image: %w", ErrClosed)
 	}
+	w.saving.Lock() // a checkpoint that another call waits for comes to its end
+	defer w.saving.Unlock()
 	m, ses := w.manifest, w.session
 	ses.mu.Lock()
 	delete(ses.writers, w)
-	ses.manifests = append(ses.manifests, m.head.id)
 	ses.mu.Unlock()
+	ses.keep(m.head.id)
 	foot, err := w.commit(ctx)
 	if err != nil {
 		return ImageInfo{}, errors.Join(fmt.Errorf("commit image: %w", err), m.abort())
@@ -204,8 +259,16 @@ func (w *ImageWriter) Commit(ctx context.Context) (ImageInfo, error) {
 }
 
 func (w *ImageWriter) commit(ctx context.Context) (manifestFoot, error) {
+	if err := w.failure(); err != nil {
+		return manifestFoot{}, err
+	}
 	if err := w.session.settle(ctx); err != nil {
 		return manifestFoot{}, err
+	}
+	for _, p := range w.partials {
+		if err := w.manifest.absorb(ctx, p); err != nil {
+			return manifestFoot{}, err
+		}
 	}
 	return w.manifest.commit(ctx)
 }

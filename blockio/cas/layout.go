@@ -20,4 +20,5 @@ var (
 	_ [chunkEntrySize]byte     = [4 + 4 + len(chunkID{})]byte{}
 	_ [pageSize]byte           = [pageHeaderSize + pagePlaces*placeSize]byte{}
 	_ [recordHeadSize]byte     = [frameSize - sumSize + 4 + idSize + 8 + 4*4 + 8]byte{}
+	_ [draftHeadSize]byte      = [4 * 8]byte{}
 )

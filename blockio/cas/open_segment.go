@@ -62,8 +62,9 @@ func (s *openSegment) fail(err error) {
 	}
 }
 
-// writer returns the volume's writer, nil after a failure.
-func (s *openSegment) writer(ctx context.Context) blockio.Writer {
+// writer returns the volume's writer, nil after a failure. A segment whose first
+// write is a whole lane is likely to fill up.
+func (s *openSegment) writer(ctx context.Context, first int) blockio.Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.w == nil && s.err == nil {
@@ -71,6 +72,9 @@ func (s *openSegment) writer(ctx context.Context) blockio.Writer {
 		if s.w, err = s.appender.volume.Create(ctx, s.id.object()); err != nil {
 			s.err = fmt.Errorf("begin segment %v: %w", s.id, err)
 			return nil
+		}
+		if a := s.appender; first == len(a.tail) {
+			blockio.Reserve(s.w, int64(a.lanes*first))
 		}
 	}
 	if s.err != nil {
@@ -80,7 +84,7 @@ func (s *openSegment) writer(ctx context.Context) blockio.Writer {
 }
 
 func (s *openSegment) write(ctx context.Context, p []byte, off int64) {
-	w := s.writer(ctx)
+	w := s.writer(ctx, len(p))
 	if w == nil {
 		return
 	}

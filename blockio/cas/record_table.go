@@ -166,6 +166,14 @@ func (t *recordTable) keys(kind string) []recordKey {
 // may be there even after an error; the old one is as long as the new is not.
 // Records put at the same time share what they can of the syncs.
 func (s *Store) PutRecord(ctx context.Context, r Record) error {
+	if r.Kind == draftKind {
+		return fmt.Errorf("put record: kind %q is that of drafts", draftKind)
+	}
+	return s.putRecord(ctx, r)
+}
+
+// putRecord is PutRecord for every kind.
+func (s *Store) putRecord(ctx context.Context, r Record) error {
 	if err := r.validate(); err != nil {
 		return fmt.Errorf("put record: %w", err)
 	}

@@ -49,7 +49,7 @@ func (ses *Session) Close() error {
 	ses.closed = true
 	var errs []error
 	for w := range ses.writers {
-		errs = append(errs, w.manifest.abort())
+		errs = append(errs, w.abort())
 	}
 	for _, st := range ses.touched {
 		ses.store.segments.unpin(st)
@@ -70,6 +70,20 @@ func (ses *Session) committed() []ManifestID {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	return slices.Clone(ses.manifests)
+}
+
+// keep makes a manifest a root of garbage collection until the session closes.
+func (ses *Session) keep(id ManifestID) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.manifests = append(ses.manifests, id)
+}
+
+// letGo takes back keep.
+func (ses *Session) letGo(ids ...ManifestID) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.manifests = slices.DeleteFunc(ses.manifests, func(id ManifestID) bool { return slices.Contains(ids, id) })
 }
 
 // sealedBytes is the size of all durable segments that the session touched.

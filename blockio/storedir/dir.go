@@ -125,6 +125,9 @@ func (d *Dir) closeShards() error {
 	return errors.Join(errs...)
 }
 
+// Path is the directory.
+func (d *Dir) Path() string { return d.path }
+
 // Index is the directory of the store's index.
 func (d *Dir) Index() string { return filepath.Join(d.path, indexName) }
 

@@ -63,6 +63,17 @@ func (w *guardedWriter) WriteAt(p []byte, off int64) (int, error) {
 	return w.Writer.WriteAt(p, off)
 }
 
+// ample is how many times a reservation must be free beyond the reserve.
+const ample = 16
+
+// Reserve implements blockio.Reserver. Space taken ahead must not make others
+// fail: it is taken only where there is plenty.
+func (w *guardedWriter) Reserve(size int64) {
+	if w.guard.check(ample*size) == nil {
+		blockio.Reserve(w.Writer, size)
+	}
+}
+
 // check says whether so many bytes may be written.
 func (g *guarded) check(n int64) error {
 	for _, dir := range g.dirs {

@@ -54,7 +54,7 @@ func (m *mending) checkShard(ctx context.Context, o *Object, i int) (wrong []wro
 	for row := int64(0); row < o.lay.rows(); row += int64(run) {
 		end := min(row+int64(run), o.lay.rows())
 		n := int(end-row-1)*o.lay.unit + o.lay.unitOf(end-1)
-		if err := m.limit.wait(ctx, n); err != nil {
+		if err := m.limit.Wait(ctx, n); err != nil {
 			return wrong, read, err
 		}
 		wrong = append(wrong, o.checkRows(i, row, end, buf.Bytes()[:n])...)

@@ -43,7 +43,7 @@ type HealReport struct {
 //
 // The caller holds no buffer of the arena.
 func (v *Volume) Heal(ctx context.Context, opts HealOptions) (HealReport, error) {
-	h := healing{volume: v, opts: opts, limit: newLimiter(opts.Rate)}
+	h := healing{volume: v, opts: opts, limit: blockio.NewLimiter(opts.Rate)}
 	if err := h.run(ctx); err != nil {
 		return h.report, fmt.Errorf("heal: %w", err)
 	}
@@ -53,7 +53,7 @@ func (v *Volume) Heal(ctx context.Context, opts HealOptions) (HealReport, error)
 type healing struct {
 	volume *Volume
 	opts   HealOptions
-	limit  *limiter
+	limit  *blockio.Limiter
 	report HealReport
 
 	total  int64

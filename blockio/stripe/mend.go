@@ -11,7 +11,7 @@ import (
 type mending struct {
 	volume *Volume
 	state  *nameState
-	limit  *limiter
+	limit  *blockio.Limiter
 	verify bool // read and check all units
 	repair bool
 
@@ -26,7 +26,7 @@ type mending struct {
 
 // mend examines an object. The error is that of the context: what is wrong with
 // shards is in the result.
-func (v *Volume) mend(ctx context.Context, name string, verify, repair bool, limit *limiter) (*mending, error) {
+func (v *Volume) mend(ctx context.Context, name string, verify, repair bool, limit *blockio.Limiter) (*mending, error) {
 	st := v.names.hold(name)
 	defer st.drop()
 	m := &mending{volume: v, state: st, limit: limit, verify: verify, repair: repair}
@@ -132,6 +132,16 @@ func (m *mending) settle() {
 	if m.failed == (memberSet{}) && len(m.lost) == 0 {
 		m.volume.suspects.remove(m.state.name)
 	}
+}
+
+// right says that nothing is wrong, or nothing any more.
+func (m *mending) right() bool {
+	for i := range m.findings {
+		if !m.findings[i].Repaired {
+			return false
+		}
+	}
+	return len(m.lost) == 0 && len(m.errs) == 0
 }
 
 // isLost says whether a finding is of a row that could not be rebuilt.

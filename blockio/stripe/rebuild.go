@@ -78,7 +78,7 @@ func (r *rebuilding) copy(ctx context.Context) error {
 		return err
 	})
 	for row := range lay.rows() {
-		if err := r.limit.wait(ctx, (lay.k+len(r.targets))*lay.unitOf(row)); err != nil {
+		if err := r.limit.Wait(ctx, (lay.k+len(r.targets))*lay.unitOf(row)); err != nil {
 			return err
 		}
 		r.copyRow(row, slots.Bytes())

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/cespare/xxhash/v2"
 )
 
@@ -37,6 +38,16 @@ var (
 // Unit implements blockio.Writer: whole rows, since parity is made of whole
 // rows and each byte is written once.
 func (w *writer) Unit() int { return int(w.volume.geo.rowSize()) }
+
+// Reserve implements blockio.Reserver.
+func (w *writer) Reserve(size int64) {
+	rows := (size + w.volume.geo.rowSize() - 1) / w.volume.geo.rowSize()
+	for i := range w.shards {
+		if s := &w.shards[i]; s.w != nil {
+			blockio.Reserve(s.w, rows*int64(w.volume.geo.unit))
+		}
+	}
+}
 
 // WriteAt implements blockio.Writer.
 func (w *writer) WriteAt(p []byte, off int64) (int, error) {

@@ -3,10 +3,13 @@ package stripe
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/blockmill/blockmill/blockio"
 )
 
 // ScrubOptions are options of Scrub; the zero value only looks.
@@ -19,6 +22,9 @@ type ScrubOptions struct {
 	// After is the Cursor of an earlier report: objects up to it are passed
 	// over.
 	After string
+	// Again are objects up to After that are looked at nevertheless: the Left
+	// of the earlier scrub.
+	Again []string
 	// Parallel is how many objects are checked at a time; zero is 2, so that
 	// no shard waits at the end of an object. Each is read on all shards at
 	// once.
@@ -32,6 +38,9 @@ type ScrubOptions struct {
 type ScrubProgress struct {
 	Objects, Bytes int64
 	Cursor         string
+	// Left are the first maxLeft objects up to Cursor with something wrong
+	// that was not repaired.
+	Left []string
 }
 
 // ScrubReport is what a scrub found.
@@ -49,6 +58,9 @@ type ScrubReport struct {
 	// Cursor is the last object up to which all are done: for
 	// ScrubOptions.After of the next scrub. It is empty when all are.
 	Cursor string
+	// Left are the first maxLeft objects up to Cursor, or of all, with
+	// something wrong that was not repaired.
+	Left []string
 }
 
 // Clean says that nothing is wrong, or nothing any more.
@@ -56,14 +68,17 @@ func (r *ScrubReport) Clean() bool {
 	return r.Found == r.Repaired && len(r.Lost) == 0 && len(r.Errs) == 0
 }
 
-// maxFindings bounds the report.
-const maxFindings = 1 << 17
+// What bounds the report.
+const (
+	maxFindings = 1 << 17
+	maxLeft     = 1 << 12
+)
 
 // Scrub reads every unit of every shard in the order of the objects' names,
 // checks it, and reports what is wrong. When it is cancelled, the report is of
 // what was done. The caller holds no buffer of the arena.
 func (v *Volume) Scrub(ctx context.Context, opts ScrubOptions) (ScrubReport, error) {
-	s := scrub{volume: v, opts: opts, limit: newLimiter(opts.Rate)}
+	s := scrub{volume: v, opts: opts, limit: blockio.NewLimiter(opts.Rate)}
 	if err := s.run(ctx); err != nil {
 		return s.report, fmt.Errorf("scrub: %w", err)
 	}
@@ -73,7 +88,7 @@ func (v *Volume) Scrub(ctx context.Context, opts ScrubOptions) (ScrubReport, err
 type scrub struct {
 	volume *Volume
 	opts   ScrubOptions
-	limit  *limiter
+	limit  *blockio.Limiter
 
 	mu      sync.Mutex
 	report  ScrubReport // guarded by mu
@@ -82,8 +97,10 @@ type scrub struct {
 
 // scrubbed is an object that is being checked.
 type scrubbed struct {
-	name string
-	done bool
+	name  string
+	again bool // it is up to ScrubOptions.After
+	done  bool
+	right bool // nothing is wrong, or nothing any more
 }
 
 func (s *scrub) run(ctx context.Context) error {
@@ -92,6 +109,7 @@ func (s *scrub) run(ctx context.Context) error {
 			return err
 		}
 	}
+	s.report.Cursor = s.opts.After
 	kinds, err := s.volume.kinds(ctx)
 	if err != nil {
 		return err
@@ -102,8 +120,8 @@ func (s *scrub) run(ctx context.Context) error {
 		parallel = 2
 	}
 	g.SetLimit(parallel)
-	err = s.walk(gctx, kinds, func(name string) {
-		o := s.begin(name)
+	err = s.walk(gctx, kinds, func(name string, again bool) {
+		o := s.begin(name, again)
 		g.Go(func() error { return s.check(gctx, o) })
 	})
 	if waitErr := g.Wait(); waitErr != nil {
@@ -115,29 +133,35 @@ func (s *scrub) run(ctx context.Context) error {
 	return err
 }
 
-// walk calls f for the objects that are due.
-func (s *scrub) walk(ctx context.Context, kinds []string, f func(name string)) error {
+// walk calls f for the objects that are due, and says which of them are due
+// again.
+func (s *scrub) walk(ctx context.Context, kinds []string, f func(name string, again bool)) error {
 	after, _, _ := strings.Cut(s.opts.After, "/")
+	again := map[string]bool{}
+	for _, name := range s.opts.Again {
+		again[name] = true
+	}
 	for _, kind := range kinds {
-		if kind < after {
+		if kind < after && len(again) == 0 {
 			continue
 		}
 		for h, err := range s.volume.holdings(ctx, kind) {
 			if err != nil {
 				return err
 			}
-			if kind != after || h.name > s.opts.After {
-				f(h.name)
+			next := kind > after || kind == after && h.name > s.opts.After
+			if next || again[h.name] {
+				f(h.name, !next)
 			}
 		}
 	}
 	return nil
 }
 
-func (s *scrub) begin(name string) *scrubbed {
+func (s *scrub) begin(name string, again bool) *scrubbed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := &scrubbed{name: name}
+	o := &scrubbed{name: name, again: again}
 	s.pending = append(s.pending, o)
 	return o
 }
@@ -151,15 +175,29 @@ func (s *scrub) check(ctx context.Context, o *scrubbed) error {
 		return err
 	}
 	s.report.Objects++
-	o.done = true
-	for len(s.pending) > 0 && s.pending[0].done {
-		s.report.Cursor = s.pending[0].name
-		s.pending = s.pending[1:]
-	}
+	o.done, o.right = true, m.right()
+	s.advance()
 	if s.opts.Progress != nil {
-		s.opts.Progress(ScrubProgress{Objects: s.report.Objects, Bytes: s.report.Bytes, Cursor: s.report.Cursor})
+		s.opts.Progress(ScrubProgress{
+			Objects: s.report.Objects, Bytes: s.report.Bytes, Cursor: s.report.Cursor, Left: slices.Clone(s.report.Left),
+		})
 	}
 	return nil
+}
+
+// advance moves the cursor over the objects that are done. The caller holds mu.
+func (s *scrub) advance() {
+	r := &s.report
+	for len(s.pending) > 0 && s.pending[0].done {
+		o := s.pending[0]
+		s.pending = s.pending[1:]
+		if !o.again {
+			r.Cursor = o.name
+		}
+		if !o.right && len(r.Left) < maxLeft {
+			r.Left = append(r.Left, o.name)
+		}
+	}
 }
 
 // add counts what came of an object. The caller holds mu.

@@ -43,6 +43,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
-	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), showCommand())
+	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), showCommand(), corpusCommand(), loadCommand(), manCommand())
 	return cmd
 }

@@ -50,10 +50,13 @@ func TestRunCompareShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := blockbench(t, "run", "convert/raw-raw", "--corpus", dir, "--scratch", filepath.Join(dir, "scratch"), "--out", one, "--add"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := blockbench(t, "show", one, filepath.Join(one, resultsFile), again); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{resultsFile, benchstatFile, reportFile} {
+	for _, name := range []string{resultsFile, benchstatFile, reportFile, tableFile} {
 		a, err := os.ReadFile(filepath.Join(one, name))
 		if err != nil {
 			t.Fatal(err)
@@ -81,6 +84,13 @@ func TestExitStatus(t *testing.T) {
 	}{
 		{[]string{"run", "nothing"}, 2},
 		{[]string{"run", "--nothing"}, 2},
+		{[]string{"run", "--size", "4X"}, 2},
+		{[]string{"corpus", "--size", "9999999T"}, 2},
+		{[]string{"corpus", "one", "two"}, 2},
+		{[]string{"corpus", "--size", "1M", "absent"}, 1},
+		{[]string{"load"}, 2},
+		{[]string{"load", "--nbd", "http://x"}, 2},
+		{[]string{"load", "--endpoint", "/no/such/socket", "--image", "x"}, 1},
 		{[]string{"compare", "one"}, 2},
 		{[]string{"compare", "absent", "absent"}, 1},
 		{[]string{"show", "absent", "out"}, 1},

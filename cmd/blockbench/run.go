@@ -19,23 +19,27 @@ type runFlags struct {
 	runs                              int
 	peers                             []string
 	timeout                           time.Duration
+	size                              bytesFlag
+	add                               bool
 }
 
 func runCommand() *cobra.Command {
-	var flags runFlags
+	flags := runFlags{size: 4 << 30}
 	cmd := &cobra.Command{
 		Use:   "run [CASE…]",
-		Short: "Run cases and write results.json, results.txt and report.html",
+		Short: "Run cases and write results.json, results.txt, results.md and report.html",
 		Long: "Run cases, side by side with the peers that are installed. A case is named whole (convert/qcow2-raw), by its\n" +
 			"kind (convert) or by a pattern (convert/*-raw). Without a name all cases are run.",
 		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd, args, flags) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.corpus, "corpus", "var/corpus", "directory of the input images")
+	f.Var(&flags.size, "size", "make the corpus first if it is not there, of disks of this size; see blockbench corpus")
 	f.StringVar(&flags.scratch, "scratch", "var/bench", "directory for outputs and stores while it runs; its file system is measured")
 	f.StringVar(&flags.out, "out", "", "directory of the results (default var/bench/TIME)")
 	f.StringVar(&flags.bin, "bin", "", "directory of the blockmill program (default that of blockbench)")
 	f.StringVar(&flags.module, "module", ".", "source tree, for Go's benchmarks")
+	f.BoolVar(&flags.add, "add", false, "add the rounds to those that the directory of the results has")
 	f.IntVar(&flags.runs, "runs", 5, "rounds of each case")
 	f.StringSliceVar(&flags.peers, "peers", nil, "programs to compare with (default all that are installed)")
 	f.DurationVar(&flags.timeout, "timeout", 15*time.Minute, "longest time of one command")
@@ -46,6 +50,9 @@ func run(cmd *cobra.Command, args []string, flags runFlags) error {
 	cases, err := suite.Choose(suite.Cases(), args)
 	if err != nil {
 		return errUsage{err}
+	}
+	if err := ensureCorpus(cmd, flags.corpus, flags.size); err != nil {
+		return err
 	}
 	opts, err := flags.options()
 	if err != nil {
@@ -59,6 +66,13 @@ func run(cmd *cobra.Command, args []string, flags runFlags) error {
 	out := flags.out
 	if out == "" {
 		out = filepath.Join("var", "bench", result.Started.Format("20060102-150405"))
+	}
+	if before, loadErr := readRun(out); flags.add && loadErr == nil {
+		whole, addErr := bench.Add(before, result, cases)
+		if addErr != nil {
+			return addErr
+		}
+		result = whole
 	}
 	if err := errors.Join(err, write(result, out)); err != nil {
 		return err

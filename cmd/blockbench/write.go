@@ -17,6 +17,7 @@ const (
 	resultsFile   = "results.json"
 	benchstatFile = "results.txt"
 	reportFile    = "report.html"
+	tableFile     = "results.md"
 )
 
 // write leaves all forms of a run in a directory, and what its cases printed
@@ -39,6 +40,7 @@ func write(r *result.Run, dir string) error {
 	return errors.Join(
 		writeFile(filepath.Join(dir, benchstatFile), func(w io.Writer) error { return report.Benchstat(w, r) }),
 		writeFile(filepath.Join(dir, reportFile), func(w io.Writer) error { return report.HTML(w, r) }),
+		writeFile(filepath.Join(dir, tableFile), func(w io.Writer) error { return report.Markdown(w, r) }),
 	)
 }
 
@@ -54,8 +56,8 @@ func writeFile(path string, render func(io.Writer) error) error {
 	return f.Close()
 }
 
-// load reads a run from its directory or its JSON file.
-func load(path string) (*result.Run, error) {
+// readRun reads a run from its directory or its JSON file.
+func readRun(path string) (*result.Run, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, resultsFile)
 	}
@@ -68,11 +70,11 @@ func compareCommand() *cobra.Command {
 		Short: "Compare two runs, each a directory of results or a results.json",
 		Args:  usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			before, err := load(args[0])
+			before, err := readRun(args[0])
 			if err != nil {
 				return err
 			}
-			after, err := load(args[1])
+			after, err := readRun(args[1])
 			if err != nil {
 				return err
 			}
@@ -89,7 +91,7 @@ func showCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var whole *result.Run
 			for _, path := range args[:len(args)-1] {
-				r, err := load(path)
+				r, err := readRun(path)
 				if err != nil {
 					return err
 				}

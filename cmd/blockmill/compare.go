@@ -22,12 +22,12 @@ different virtual sizes differ.`,
   blockmill compare -F raw debian.qcow2 debian.raw`,
 		Args: cobra.ExactArgs(2),
 		RunE: a.runs(func(cmd *cobra.Command, args []string) error {
-			left, err := a.openSource(args[0], first)
+			left, err := a.openSource(cmd.Context(), args[0], first)
 			if err != nil {
 				return err
 			}
 			defer left.close()
-			right, err := a.openSource(args[1], second)
+			right, err := a.openSource(cmd.Context(), args[1], second)
 			if err != nil {
 				return err
 			}
@@ -36,13 +36,13 @@ different virtual sizes differ.`,
 			at, err := convert.Compare(cmd.Context(), left, right, opts)
 			stop()
 			if err != nil {
-				return fmt.Errorf("compare %s with %s: %w", args[0], args[1], err)
+				return fmt.Errorf("compare %s with %s: %w", left.name, right.name, err)
 			}
 			return a.printComparison(left.Size(), right.Size(), at)
 		}),
 	}
 	first.add(cmd)
-	second.addSecond(cmd)
+	second.addSecond(cmd, &first)
 	run.add(cmd)
 	return cmd
 }

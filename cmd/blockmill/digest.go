@@ -12,6 +12,7 @@ import (
 func (a *app) digestCommand() *cobra.Command {
 	var src sourceFlags
 	var run runFlags
+	var expect expectFlag
 	cmd := &cobra.Command{
 		Use:   "digest [-f FMT] SRC",
 		Short: "Print the digest that a store would give an image",
@@ -20,7 +21,10 @@ any format, and the one that a store reports for the image.`,
 		Example: `  blockmill digest debian.qcow2`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.runs(func(cmd *cobra.Command, args []string) error {
-			s, err := a.openSource(args[0], src)
+			if err := expect.validate(); err != nil {
+				return err
+			}
+			s, err := a.openSource(cmd.Context(), args[0], src)
 			if err != nil {
 				return err
 			}
@@ -28,8 +32,11 @@ any format, and the one that a store reports for the image.`,
 			opts, stop := a.options(run, "digest")
 			digest, err := convert.Digest(cmd.Context(), s, opts)
 			stop()
+			if err == nil {
+				err = expect.check(digest)
+			}
 			if err != nil {
-				return fmt.Errorf("digest %s: %w", args[0], err)
+				return fmt.Errorf("digest %s: %w", s.name, err)
 			}
 			result := struct {
 				Digest      string         `json:"digest"`
@@ -41,5 +48,6 @@ any format, and the one that a store reports for the image.`,
 	}
 	src.add(cmd)
 	run.add(cmd)
+	expect.add(cmd)
 	return cmd
 }

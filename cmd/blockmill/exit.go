@@ -15,6 +15,7 @@ import (
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
 	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/badimage"
+	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
 )
 
@@ -43,6 +44,15 @@ func statuses() []struct {
 		{pool.ErrName, exitUsage},
 		{badimage.ErrCorrupt, exitBadInput},
 		{badimage.ErrUnsupported, exitBadInput},
+		{errDigest, exitBadInput},
+		{fetch.ErrURL, exitUsage},
+		{fetch.ErrForbidden, exitBadInput},
+		{fetch.ErrProtocol, exitBadInput},
+		{fetch.ErrTooLarge, exitBadInput},
+		{fetch.ErrNoRanges, exitBadInput},
+		{fetch.ErrChecksum, exitBadInput},
+		{fetch.ErrChanged, exitTemporary},
+		{fetch.ErrTemporary, exitTemporary},
 		{blockio.ErrLocked, exitTemporary},
 		{cas.ErrLocked, exitTemporary},
 		{syscall.EAGAIN, exitTemporary},

@@ -26,15 +26,18 @@ commands that read them.`,
 		Example: `  blockmill info debian.qcow2
   blockmill info -o json -f raw disk.raw`,
 		Args: cobra.ExactArgs(1),
-		RunE: a.runs(func(_ *cobra.Command, args []string) error {
-			s, err := a.openSource(args[0], src)
+		RunE: a.runs(func(cmd *cobra.Command, args []string) error {
+			s, err := a.openSource(cmd.Context(), args[0], src)
 			if err != nil {
 				return err
 			}
 			defer s.close()
 			facts, err := s.facts()
+			if err == nil {
+				err = s.verify(cmd.Context())
+			}
 			if err != nil {
-				return fmt.Errorf("describe %s: %w", args[0], err)
+				return fmt.Errorf("describe %s: %w", s.name, err)
 			}
 			return a.print(facts, func(w io.Writer) { factsTable(w, facts) })
 		}),

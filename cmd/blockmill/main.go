@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -19,6 +20,7 @@ const (
 )
 
 func main() {
+	log.SetOutput(io.Discard) // net/http writes there what servers send unasked
 	debug.SetMemoryLimit(goMemory)
 	debug.SetGCPercent(goGC)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))

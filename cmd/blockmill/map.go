@@ -23,7 +23,7 @@ qemu-img map --output=json prints.`,
   blockmill map -o json -f raw disk.raw`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.runs(func(cmd *cobra.Command, args []string) error {
-			s, err := a.openSource(args[0], src)
+			s, err := a.openSource(cmd.Context(), args[0], src)
 			if err != nil {
 				return err
 			}
@@ -35,7 +35,7 @@ qemu-img map --output=json prints.`,
 				err = mapTable(w, cmd, s)
 			}
 			if err != nil {
-				return fmt.Errorf("map %s: %w", args[0], err)
+				return fmt.Errorf("map %s: %w", s.name, err)
 			}
 			return w.Flush()
 		}),

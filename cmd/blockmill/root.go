@@ -74,7 +74,7 @@ Sizes take K M G T, powers of two.`,
 	flags.StringVar(&a.profilePath, "cpuprofile", "", "write a processor profile to this file")
 	_ = flags.MarkHidden("cpuprofile") // the flag exists
 	root.AddCommand(a.infoCommand(), a.mapCommand(), a.convertCommand(), a.compareCommand(),
-		a.digestCommand(), a.storeCommand(), a.manCommand())
+		a.digestCommand(), a.serveCommand(), a.storeCommand(), a.manCommand())
 	root.AddCommand(a.clientCommands()...)
 	return root
 }

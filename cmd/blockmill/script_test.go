@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -37,14 +38,17 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0 || os.Getenv("CI") == "true", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status": statusCommand,
-			"disk":   diskCommand,
-			"random": randomCommand,
-			"poke":   pokeCommand,
-			"damage": damageCommand,
-			"flip":   flipCommand,
-			"tmpfs":  tmpfsCommand,
-			"loop":   loopCommand,
+			"status":     statusCommand,
+			"disk":       diskCommand,
+			"random":     randomCommand,
+			"poke":       pokeCommand,
+			"damage":     damageCommand,
+			"flip":       flipCommand,
+			"tmpfs":      tmpfsCommand,
+			"loop":       loopCommand,
+			"waitsocket": waitSocketCommand,
+			"serve":      serveURLCommand,
+			"twin":       twinCommand,
 		},
 	})
 }
@@ -142,6 +146,20 @@ func pokeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	defer f.Close()
 	_, err = f.WriteAt([]byte(args[2]), off)
 	ts.Check(err)
+}
+
+// twinCommand is "twin FILE": makes the second guest cluster of a qcow2 stand where
+// the first does.
+func twinCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: twin FILE")
+	}
+	p, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	l1 := binary.BigEndian.Uint64(p[40:])
+	l2 := binary.BigEndian.Uint64(p[l1:]) & 0x00ff_ffff_ffff_fe00
+	copy(p[l2+8:l2+16], p[l2:l2+8])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), p, 0))
 }
 
 // damageCommand is "damage DIR": changes a byte in the middle of every file.

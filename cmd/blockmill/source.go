@@ -1,16 +1,17 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"net/url"
+	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/convert/fetch"
 )
 
 // sourceFlags say how a source is to be read.
@@ -18,91 +19,122 @@ type sourceFlags struct {
 	format  string
 	extents []string
 	direct  directMode
+	sha256  string
+	url     *urlFlags
 }
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.format, "format", "f", "", "format of SRC: raw, qcow2 or vmdk (detected, but for raw)")
-	f.addCommon(cmd, "extent", "direct")
+	f.addCommon(cmd, "extent", "direct", "sha256")
+	f.url = new(urlFlags)
+	f.url.add(cmd)
 }
 
 // addSecond adds the flags of the second of two sources.
-func (f *sourceFlags) addSecond(cmd *cobra.Command) {
+func (f *sourceFlags) addSecond(cmd *cobra.Command, first *sourceFlags) {
+	f.url = first.url
 	cmd.Flags().StringVarP(&f.format, "format-b", "F", "", "format of B: raw, qcow2 or vmdk (detected, but for raw)")
-	f.addCommon(cmd, "extent-b", "direct-b")
+	f.addCommon(cmd, "extent-b", "direct-b", "sha256-b")
 }
 
-func (f *sourceFlags) addCommon(cmd *cobra.Command, extent, direct string) {
+func (f *sourceFlags) addCommon(cmd *cobra.Command, extent, direct, sha256 string) {
 	cmd.Flags().StringArrayVar(&f.extents, extent, nil,
 		"a file that a VMDK text descriptor may refer to by its base name; once for each")
 	cmd.Flags().Var(&f.direct, direct, "direct I/O: auto, on or off")
+	cmd.Flags().StringVar(&f.sha256, sha256, "", "expected SHA-256 of the file at a URL, which is read from end to end for it")
 }
 
 // source is an open image and the files that it is in.
 type source struct {
 	convert.Image
-	path   string
+	name   string // for messages: without the secrets of a URL
 	format convert.Format
-	files  []*blockio.Device
+	files  []sourceFile // the image's own is the first
 }
 
-// openSource opens an image. Its cheap checks have passed then.
-func (a *app) openSource(path string, f sourceFlags) (*source, error) {
+// sourceFile is a file, a block device, or what is at a URL.
+type sourceFile interface {
+	io.ReaderAt
+	Size() int64
+	Close() error
+}
+
+// openSource opens an image. Its cheap checks have passed then. A URL is read
+// until ctx ends.
+func (a *app) openSource(ctx context.Context, path string, f sourceFlags) (*source, error) {
 	format, err := convert.ParseFormat(f.format)
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseURL(path); err != nil {
-		return nil, err
-	}
-	s := &source{path: path}
-	main, err := s.file(path, f.direct)
-	if err != nil {
-		return nil, err
-	}
-	opts := convert.OpenOptions{}
-	for _, extent := range f.extents {
-		d, err := s.file(extent, f.direct)
-		if err != nil {
-			s.close()
-			return nil, err
-		}
-		opts.Extents = append(opts.Extents, convert.Extent{Name: filepath.Base(extent), Source: d, Size: d.Size()})
-	}
-	s.Image, s.format, err = convert.Open(main, main.Size(), format, opts)
-	if err != nil {
+	s := &source{name: shown(path)}
+	if err := s.open(ctx, a, path, format, f); err != nil {
 		s.close()
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
 	return s, nil
 }
 
-func (s *source) file(path string, direct directMode) (*blockio.Device, error) {
-	d, err := blockio.OpenDevice(path, blockio.DeviceOptions{Direct: direct.mode()})
+func (s *source) open(ctx context.Context, a *app, path string, format convert.Format, f sourceFlags) error {
+	main, err := s.file(ctx, a, path, f)
+	if err != nil {
+		return err
+	}
+	opts := convert.OpenOptions{}
+	for _, extent := range f.extents {
+		d, err := s.file(ctx, a, extent, sourceFlags{direct: f.direct, url: f.url})
+		if err != nil {
+			return err
+		}
+		opts.Extents = append(opts.Extents, convert.Extent{Name: filepath.Base(shown(extent)), Source: d, Size: d.Size()})
+	}
+	s.Image, s.format, err = convert.Open(main, main.Size(), format, opts)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// Check is of convert.Checker: the image's own check, and the expected SHA-256 of
+// its file beside that.
+func (s *source) Check(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if c, ok := s.Image.(convert.Checker); ok {
+		g.Go(func() error { return c.Check(ctx) })
+	}
+	g.Go(func() error { return s.verify(ctx) })
+	return g.Wait()
+}
+
+// verify compares the SHA-256 of what is at a URL with the expected one.
+func (s *source) verify(ctx context.Context) error {
+	if src, ok := s.files[0].(*fetch.Source); ok {
+		return src.Verify(ctx)
+	}
+	return nil
+}
+
+func (s *source) file(ctx context.Context, a *app, path string, f sourceFlags) (sourceFile, error) {
+	d, err := openFile(ctx, a, path, f)
 	if err == nil {
 		s.files = append(s.files, d)
 	}
 	return d, err
 }
 
+func openFile(ctx context.Context, a *app, path string, f sourceFlags) (sourceFile, error) {
+	if isURL(path) {
+		return f.openURL(ctx, a, path)
+	}
+	if f.sha256 != "" {
+		return nil, usageError{fmt.Errorf("open %s: --sha256 is for URLs", path)}
+	}
+	return blockio.OpenDevice(path, blockio.DeviceOptions{Direct: f.direct.mode()})
+}
+
 func (s *source) close() {
 	for _, d := range s.files {
 		_ = d.Close() // opened for reading: nothing can be lost
 	}
-}
-
-var errURL = errors.New("URLs cannot be read yet: fetch the image to a file first")
-
-// refuseURL names no more of a URL than its host: the rest may be a secret.
-func refuseURL(path string) error {
-	scheme, rest, ok := strings.Cut(path, "://")
-	if !ok || strings.ContainsAny(scheme, "/.") {
-		return nil
-	}
-	host := strings.SplitN(rest, "/", 2)[0]
-	if u, err := url.Parse(path); err == nil {
-		host = u.Hostname()
-	}
-	return usageError{fmt.Errorf("open %s://%s: %w", scheme, host, errURL)}
 }
 
 // directMode is --direct.

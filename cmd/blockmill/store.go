@@ -24,7 +24,7 @@ process at a time opens a store.`,
 	cmd.AddCommand(a.storeInitCommand(), a.storeImportCommand(), a.storeExportCommand(), a.storeListCommand(),
 		a.storeRemoveCommand(), a.storeStatCommand(), a.storeGCCommand(), a.storeVerifyCommand(),
 		a.storeRebuildCommand(), a.storeCheckCommand(), a.storeScrubCommand(), a.storeHealCommand(),
-		a.storeReplaceCommand())
+		a.storeReplaceCommand(), a.storeServeCommand())
 	return cmd
 }
 

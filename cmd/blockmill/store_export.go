@@ -81,5 +81,5 @@ func (a *app) exportImage(ctx context.Context, store *openStore, img pool.Image,
 		return err
 	}
 	defer t.discard()
-	return a.write(ctx, t, src, opts, run, "export")
+	return a.write(ctx, t, src, opts, run, expectFlag{}, "export")
 }

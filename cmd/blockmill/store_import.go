@@ -31,6 +31,7 @@ type imported struct {
 func (a *app) storeImportCommand() *cobra.Command {
 	var src sourceFlags
 	var run runFlags
+	var expect expectFlag
 	var name string
 	cmd := &cobra.Command{
 		Use:   "import --store S [-f FMT] [--name N] SRC",
@@ -45,7 +46,10 @@ does not, the store is as it was.`,
 			if err := pool.CheckName(name); err != nil {
 				return usageError{err}
 			}
-			s, err := a.openSource(args[0], src)
+			if err := expect.validate(); err != nil {
+				return err
+			}
+			s, err := a.openSource(cmd.Context(), args[0], src)
 			if err != nil {
 				return err
 			}
@@ -57,17 +61,18 @@ does not, the store is as it was.`,
 				if err = catalog.Available(name); err != nil {
 					return err
 				}
-				result, err = a.importImage(cmd.Context(), store, catalog, s, name, run)
+				result, err = a.importImage(cmd.Context(), store, catalog, s, name, run, expect)
 				return err
 			})
 			if err != nil {
-				return fmt.Errorf("import %s: %w", args[0], err)
+				return fmt.Errorf("import %s: %w", s.name, err)
 			}
 			return a.print(result, result.table)
 		}),
 	}
 	src.add(cmd)
 	run.add(cmd)
+	expect.add(cmd)
 	cmd.Flags().Var(&a.reserve, "reserve", "space to leave free on the disks of the store: auto (64M or 1%), or a size")
 	cmd.Flags().StringVar(&name, "name", "", "name of the image, one that no other image has")
 	return cmd
@@ -75,7 +80,7 @@ does not, the store is as it was.`,
 
 // importImage stores an image and lists it. The session stays open until the
 // record is written, so that no collection takes the image in between.
-func (a *app) importImage(ctx context.Context, store *openStore, catalog *pool.Catalog, s *source, name string, run runFlags) (result imported, err error) {
+func (a *app) importImage(ctx context.Context, store *openStore, catalog *pool.Catalog, s *source, name string, run runFlags, expect expectFlag) (result imported, err error) {
 	start := time.Now()
 	session, err := store.Begin(ctx)
 	if err != nil {
@@ -85,6 +90,9 @@ func (a *app) importImage(ctx context.Context, store *openStore, catalog *pool.C
 	opts, stop := a.options(run, "import")
 	defer stop()
 	info, err := convert.Import(ctx, session, s, opts)
+	if err == nil {
+		err = expect.check(info.Digest)
+	}
 	if err != nil {
 		return imported{}, err
 	}

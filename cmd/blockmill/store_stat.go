@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/blockmill/blockmill/blockio/scrub"
 	"github.com/blockmill/blockmill/blockio/stripe"
 	"github.com/blockmill/blockmill/pool"
 )
@@ -29,6 +30,7 @@ type storeStat struct {
 	Shards           []shardStat `json:"shards"`
 	Risks            []riskStat  `json:"risks"`
 	LastScrub        *time.Time  `json:"last_scrub"`
+	LastFullScrub    *time.Time  `json:"last_full_scrub"`
 }
 
 // shardStat is the state of one of a store's directories.
@@ -74,9 +76,8 @@ much would survive how many more losses of shards.`,
 				if err := result.addShards(cmd.Context(), s); err != nil {
 					return fmt.Errorf("stat store %s: %w", a.storePath, unwrapAct(err))
 				}
-				if last := readScrubState(a.storePath).FinishedAt; !last.IsZero() {
-					result.LastScrub = &last
-				}
+				scrubs := scrub.ReadState(a.storePath)
+				result.LastScrub, result.LastFullScrub = known(scrubs.Rows.FinishedAt), known(scrubs.Chunks.FinishedAt)
 				return a.print(result, result.table)
 			})
 		}),
@@ -131,4 +132,15 @@ func (r *storeStat) table(w io.Writer) {
 	if r.LastScrub != nil {
 		row(w, "last scrub", r.LastScrub.Format(time.RFC3339))
 	}
+	if r.LastFullScrub != nil {
+		row(w, "last full scrub", r.LastFullScrub.Format(time.RFC3339))
+	}
+}
+
+// known is a time, nil when it is none.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

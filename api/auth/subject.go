@@ -1,0 +1,105 @@
+package auth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/blockmill/blockmill/pool"
+)
+
+var (
+	// ErrUnauthenticated says that nobody knows who calls.
+	ErrUnauthenticated = errors.New("not authenticated")
+	// ErrHidden says that the subject may not see what it asks for: to be
+	// answered as if that did not exist.
+	ErrHidden = errors.New("not found")
+	// ErrDenied says that the subject may see it, but not do this with it.
+	ErrDenied = errors.New("permission denied")
+)
+
+// The types of subjects in bindings.
+const (
+	UserAccount    = "userAccount"
+	ServiceAccount = "serviceAccount"
+	// System is the type of the groups that everybody is in.
+	System = "system"
+	// AllUsers and AllAuthenticatedUsers are ids of type System.
+	AllUsers              = "allUsers"
+	AllAuthenticatedUsers = "allAuthenticatedUsers"
+)
+
+// EveryFolder stands for all folders in Subject.Folders.
+const EveryFolder pool.FolderID = "*"
+
+// Subject is a caller. It is not changed once it is made.
+type Subject struct {
+	// ID names it, in audit lines and in bindings of its Type.
+	ID, Type string
+	// Folders are the roles that it has on them.
+	Folders map[pool.FolderID]Role
+	// UID is the caller's on this machine, when Local says that it is known.
+	UID   uint32
+	Local bool
+}
+
+type contextKey struct{}
+
+// NewContext gives a context of requests by s.
+func NewContext(ctx context.Context, s Subject) context.Context {
+	return context.WithValue(ctx, contextKey{}, s)
+}
+
+// FromContext gives the subject whose request it is.
+func FromContext(ctx context.Context) (Subject, bool) {
+	s, ok := ctx.Value(contextKey{}).(Subject)
+	return s, ok
+}
+
+// Allow says whether the caller has a role, or a higher one, on a folder or by
+// the bindings of a thing in it: nil, ErrUnauthenticated, ErrHidden or ErrDenied.
+func Allow(ctx context.Context, need Role, folder pool.FolderID, bindings []pool.Binding) error {
+	s, ok := FromContext(ctx)
+	if !ok {
+		return ErrUnauthenticated
+	}
+	switch has := s.Role(folder, bindings); {
+	case has >= need:
+		return nil
+	case has == None:
+		return ErrHidden
+	}
+	return ErrDenied
+}
+
+// AllowNode says whether the caller may operate the node itself: it is admin of
+// every folder. Others get ErrDenied, or ErrUnauthenticated.
+func AllowNode(ctx context.Context) error {
+	s, ok := FromContext(ctx)
+	if !ok {
+		return ErrUnauthenticated
+	}
+	if s.Folders[EveryFolder] < Admin {
+		return ErrDenied
+	}
+	return nil
+}
+
+// Role is the highest role that the subject has on a folder, or by the bindings
+// of a thing in it.
+func (s Subject) Role(folder pool.FolderID, bindings []pool.Binding) Role {
+	role := max(s.Folders[folder], s.Folders[EveryFolder])
+	for _, b := range bindings {
+		if r, ok := ParseRole(b.Role); ok && s.is(b) {
+			role = max(role, r)
+		}
+	}
+	return role
+}
+
+// is says whether a binding is one of the subject's.
+func (s Subject) is(b pool.Binding) bool {
+	if b.SubjectType == System {
+		return b.SubjectID == AllUsers || b.SubjectID == AllAuthenticatedUsers
+	}
+	return b.SubjectType == s.Type && b.SubjectID == s.ID
+}

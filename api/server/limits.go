@@ -1,0 +1,51 @@
+package server
+
+import "time"
+
+// Limits bound what clients can take; the zero value has the defaults.
+type Limits struct {
+	// Connections is how many a listener has at once; by default 1,024.
+	Connections int
+	// Streams is how many calls a gRPC connection has at once; by default 128.
+	Streams int
+	// Calls and Requests are how many calls of gRPC, on all connections, and
+	// requests of REST are under way at once; by default 1,024 and 128.
+	Calls, Requests int
+	// MessageBytes and HeaderBytes bound what is received; by default 512 KiB
+	// and 16 KiB.
+	MessageBytes, HeaderBytes int
+	// Handshake is the time for a connection to become one; by default 10 s.
+	Handshake time.Duration
+	// Idle is how long a connection without calls is kept; by default 15 min.
+	Idle time.Duration
+	// Ping is the least time between a client's keepalive pings; by default
+	// 10 s. One that sends them faster is disconnected.
+	Ping time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		value *int
+		n     int
+	}{
+		{&l.Connections, 1024},
+		{&l.Streams, 128},
+		{&l.Calls, 1024},
+		{&l.Requests, 128},
+		{&l.MessageBytes, 512 << 10},
+		{&l.HeaderBytes, 16 << 10},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.n
+		}
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		t     time.Duration
+	}{{&l.Handshake, 10 * time.Second}, {&l.Idle, 15 * time.Minute}, {&l.Ping, 10 * time.Second}} {
+		if *d.value <= 0 {
+			*d.value = d.t
+		}
+	}
+	return l
+}

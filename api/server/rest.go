@@ -1,0 +1,147 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/vanguard"
+	"connectrpc.com/vanguard/vanguardgrpc"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// cancelByPost is how the documentation cancels an operation; the protocol's own
+// annotation says GET, which is there too.
+var cancelByPost = &annotations.HttpRule{
+	Selector: "yandex.cloud.operation.OperationService.Cancel",
+	Pattern:  &annotations.HttpRule_Post{Post: "/operations/{operation_id}:cancel"},
+	Body:     "*",
+}
+
+// REST is the handler of the services that are registered, as HTTP with JSON.
+// Requests for anything else go to fallback.
+func (s *Server) REST(fallback http.Handler) (http.Handler, error) {
+	rules := []*annotations.HttpRule{}
+	if _, ok := s.grpc.GetServiceInfo()["yandex.cloud.operation.OperationService"]; ok {
+		rules = append(rules, cancelByPost)
+	}
+	t, err := vanguardgrpc.NewTranscoder(s.grpc,
+		vanguard.WithDefaultServiceOptions(vanguard.WithMaxMessageBufferBytes(restBuffer)),
+		vanguard.WithCodec(jsonCodec),
+		vanguard.WithRules(rules...),
+		vanguard.WithUnknownHandler(fallback),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("make REST of the services: %w", err)
+	}
+	var h http.Handler = t
+	h = s.limited(h)
+	h = statusBodies(h)
+	h = sameSite(h, s.opts.Hosts)
+	return h, nil
+}
+
+// restBuffer bounds a response in memory: the longest page of a list.
+const restBuffer = 32 << 20
+
+// jsonCodec writes JSON as the public API's documentation shows it, with the
+// values of fields that are zero, and refuses names that it does not know.
+func jsonCodec(res vanguard.TypeResolver) vanguard.Codec {
+	return codec{vanguard.JSONCodec{
+		MarshalOptions:   protojson.MarshalOptions{Resolver: res, EmitDefaultValues: true},
+		UnmarshalOptions: protojson.UnmarshalOptions{Resolver: res},
+	}}
+}
+
+// codec says of what it cannot read that the client is to blame.
+type codec struct{ vanguard.JSONCodec }
+
+// Unmarshal is of vanguard.Codec.
+func (c codec) Unmarshal(p []byte, m proto.Message) error {
+	return invalid(c.JSONCodec.Unmarshal(p, m))
+}
+
+// UnmarshalField is of vanguard.RESTCodec.
+func (c codec) UnmarshalField(p []byte, m proto.Message, f protoreflect.FieldDescriptor) error {
+	return invalid(c.JSONCodec.UnmarshalField(p, m, f))
+}
+
+func invalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return connect.NewError(connect.CodeInvalidArgument, err)
+}
+
+// ServeREST serves a handler of REST on a listener until Shutdown.
+func (s *Server) ServeREST(l net.Listener, cfg *tls.Config, h http.Handler) error {
+	limits := s.opts.Limits
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: limits.Handshake,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       limits.Idle,
+		MaxHeaderBytes:    limits.HeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+		ConnContext:       withPeer,
+	}
+	s.mu.Lock()
+	s.rest = append(s.rest, server)
+	s.mu.Unlock()
+	wrapped := net.Listener(s.listener(l, "rest", nil))
+	if cfg != nil {
+		wrapped = tls.NewListener(wrapped, cfg)
+	}
+	if err := server.Serve(wrapped); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve REST on %v: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// withPeer puts a connection's peer into the context of its requests.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	if known, ok := c.(*conn); ok {
+		return context.WithValue(ctx, peerKey{}, known.peer)
+	}
+	return ctx
+}
+
+// limited bounds requests in number and size, and adds what TLS knows of the peer.
+func (s *Server) limited(next http.Handler) http.Handler {
+	slots := make(chan struct{}, s.opts.Limits.Requests)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			writeStatus(w, http.StatusTooManyRequests, "too many requests at once")
+			return
+		}
+		ctx := r.Context()
+		if r.TLS != nil {
+			ctx = context.WithValue(ctx, peerKey{}, withCertificates(peerFrom(ctx), r.TLS))
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.opts.Limits.MessageBytes)))
+		if err != nil {
+			writeStatus(w, http.StatusRequestEntityTooLarge, err.Error())
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		normalize(r)
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

@@ -1,0 +1,60 @@
+package status
+
+import (
+	"errors"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Error is the error of a call: the status that the caller is told, and why.
+type Error struct {
+	status *status.Status
+	cause  error
+}
+
+func (e *Error) Error() string { return e.cause.Error() }
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// GRPCStatus is what the caller is told.
+func (e *Error) GRPCStatus() *status.Status { return e.status }
+
+// Err makes the error of a call; nil stays nil.
+func Err(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	return &Error{status: of(err), cause: err}
+}
+
+// Proto makes the error of an operation.
+func Proto(err error) *spb.Status { return of(err).Proto() }
+
+func of(err error) *status.Status {
+	if told, ok := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err); ok {
+		return told.GRPCStatus()
+	}
+	for _, l := range table() {
+		if !errors.Is(err, l.err) {
+			continue
+		}
+		if l.text != "" {
+			return status.New(l.code, l.text)
+		}
+		return status.New(l.code, err.Error())
+	}
+	return status.New(codes.Internal, "internal error")
+}
+
+// Internal says whether an error is one that the table does not have, and that
+// the caller was told nothing of.
+func Internal(err error) bool { return err != nil && of(err).Code() == codes.Internal }

@@ -1,0 +1,89 @@
+package status_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/filter"
+	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/rules"
+	"github.com/blockmill/blockmill/api/status"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/convert/badimage"
+	"github.com/blockmill/blockmill/pool"
+)
+
+func TestCodes(t *testing.T) {
+	tests := []struct {
+		err  error
+		code codes.Code
+	}{
+		{pool.ErrNotFound, codes.NotFound},
+		{pool.ErrNameTaken, codes.AlreadyExists},
+		{pool.ErrNotReady, codes.FailedPrecondition},
+		{&pool.MinDiskSizeError{Least: 5}, codes.InvalidArgument},
+		{pool.ErrDigest, codes.FailedPrecondition},
+		{badimage.Corrupt("qcow2", "magic", 0, "x", "y"), codes.InvalidArgument},
+		{badimage.Unsupported("qcow2", "version", 4, "9", "2 or 3"), codes.InvalidArgument},
+		{&cas.CorruptError{Object: "segments/x"}, codes.DataLoss},
+		{cas.ErrClosed, codes.Unavailable},
+		{auth.ErrHidden, codes.NotFound},
+		{auth.ErrDenied, codes.PermissionDenied},
+		{auth.ErrUnauthenticated, codes.Unauthenticated},
+		{operation.ErrCancelled, codes.Canceled},
+		{operation.ErrKeyReused, codes.InvalidArgument},
+		{operation.ErrFull, codes.ResourceExhausted},
+		{filter.ErrToken, codes.InvalidArgument},
+		{rules.Violation("name", "bad"), codes.InvalidArgument},
+		{syscall.ENOSPC, codes.ResourceExhausted},
+		{context.Canceled, codes.Canceled},
+		{context.DeadlineExceeded, codes.DeadlineExceeded},
+		{grpcstatus.Error(codes.Unimplemented, "no"), codes.Unimplemented},
+		{errors.New("open /var/lib/x"), codes.Internal},
+	}
+	for _, tt := range tests {
+		wrapped := fmt.Errorf("do it: %w", tt.err)
+		if got := grpcstatus.Code(status.Err(wrapped)); got != tt.code {
+			t.Errorf("%v: %v, want %v", tt.err, got, tt.code)
+		}
+		if got := status.Proto(wrapped).GetCode(); got != int32(tt.code) {
+			t.Errorf("%v in an operation: %v, want %v", tt.err, got, tt.code)
+		}
+	}
+	if err := status.Err(nil); err != nil {
+		t.Errorf("no error: %v", err)
+	}
+}
+
+// The insides of the node are for its log.
+func TestSecrets(t *testing.T) {
+	for _, cause := range []error{
+		errors.New("open /secret/path"),
+		fmt.Errorf("write /secret/path: %w", syscall.ENOSPC),
+		fmt.Errorf("/secret/path: %w", cas.ErrCorrupt),
+	} {
+		err := status.Err(cause)
+		if text := grpcstatus.Convert(err).Message(); strings.Contains(text, "secret") || text == "" {
+			t.Errorf("%v: the caller is told %q", cause, text)
+		}
+		if !errors.Is(err, cause) || !strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v: the log is told %v", cause, err)
+		}
+	}
+}
+
+// What the rules say of a request arrives whole.
+func TestDetails(t *testing.T) {
+	err := status.Err(fmt.Errorf("create image: %w", rules.Violation("name", "bad")))
+	if n := len(grpcstatus.Convert(err).Details()); n != 1 {
+		t.Errorf("%d details, want 1", n)
+	}
+}

@@ -1,0 +1,66 @@
+package status
+
+import (
+	"context"
+	"syscall"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/filter"
+	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/convert/badimage"
+	"github.com/blockmill/blockmill/pool"
+)
+
+// line is what one sentinel means for a caller.
+type line struct {
+	err  error
+	code codes.Code
+	// text is said in place of the error's own, which tells of the node's
+	// insides; empty when it does not.
+	text string
+}
+
+// table is all that is told apart.
+func table() []line {
+	return []line{
+		{operation.ErrCancelled, codes.Canceled, "operation was cancelled"},
+		{operation.ErrNotFound, codes.NotFound, ""},
+		{operation.ErrKeyReused, codes.InvalidArgument, ""},
+		{operation.ErrPageToken, codes.InvalidArgument, ""},
+		{operation.ErrFull, codes.ResourceExhausted, ""},
+		{operation.ErrClosed, codes.Unavailable, "the node is stopping"},
+		{operation.ErrDraining, codes.Unavailable, "the node is stopping"},
+
+		{auth.ErrUnauthenticated, codes.Unauthenticated, ""},
+		{auth.ErrHidden, codes.NotFound, ""},
+		{auth.ErrDenied, codes.PermissionDenied, ""},
+
+		{filter.ErrToken, codes.InvalidArgument, ""},
+
+		{pool.ErrNotFound, codes.NotFound, ""},
+		{pool.ErrNameTaken, codes.AlreadyExists, ""},
+		{pool.ErrName, codes.InvalidArgument, ""},
+		{pool.ErrMinDiskSize, codes.InvalidArgument, ""},
+		{pool.ErrFormatRefused, codes.InvalidArgument, ""},
+		{pool.ErrNotReady, codes.FailedPrecondition, ""},
+		{pool.ErrDigest, codes.FailedPrecondition, ""},
+
+		{badimage.ErrCorrupt, codes.InvalidArgument, ""},
+		{badimage.ErrUnsupported, codes.InvalidArgument, ""},
+		{convert.ErrFormat, codes.InvalidArgument, ""},
+
+		{cas.ErrCorrupt, codes.DataLoss, "stored data is damaged"},
+		{cas.ErrUnindexed, codes.DataLoss, "stored data is not in the index"},
+		{cas.ErrClosed, codes.Unavailable, "the node is stopping"},
+		{cas.ErrNotFound, codes.FailedPrecondition, "the source was deleted"},
+
+		{syscall.ENOSPC, codes.ResourceExhausted, "the node's storage is full"},
+		{syscall.EDQUOT, codes.ResourceExhausted, "the node's storage is full"},
+		{context.DeadlineExceeded, codes.DeadlineExceeded, "the time for it was over"},
+		{context.Canceled, codes.Canceled, "the call was cancelled"},
+	}
+}
