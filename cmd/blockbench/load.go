@@ -28,6 +28,9 @@ type loadFlags struct {
 	rate        float64
 	duration    time.Duration
 	output      string
+	start       string
+	create      string
+	meanwhile   string
 }
 
 func loadCommand() *cobra.Command {
@@ -39,7 +42,8 @@ func loadCommand() *cobra.Command {
 			"image, disk: one made and deleted), or with --nbd reads of an export at random places. With --rate requests are\n" +
 			"due at fixed times and one that is sent late counts from when it was due; without, each caller asks again as\n" +
 			"soon as it is answered.",
-		Example: "  blockbench load --image debian --mix get=9,list=1 --rate 500\n" +
+		Example: "  blockbench load --start var/load --create debian.qcow2 --import other.qcow2 --mix get=9,list=1 --rate 500\n" +
+			"  blockbench load --image debian --mix get=9,list=1 --rate 500\n" +
 			"  blockbench load --image debian --mix disk=1 --callers 50\n" +
 			"  blockbench load --nbd 'nbd+unix:///image?socket=/run/blockmill/nbd.sock' --callers 32",
 		Args: usage(cobra.NoArgs),
@@ -58,12 +62,23 @@ func loadCommand() *cobra.Command {
 	f.IntVar(&flags.callers, "callers", 16, "requests at once")
 	f.Float64Var(&flags.rate, "rate", 0, "requests a second in all (0: as many as are answered)")
 	f.DurationVar(&flags.duration, "duration", 10*time.Second, "how long")
+	f.StringVar(&flags.start, "start", "", "start a daemon on this data directory, for the time of the load")
+	f.StringVar(&flags.create, "create", "", "make the image of this file first, pooled when disks are made")
+	f.StringVar(&flags.meanwhile, "import", "", "make images of this file, one after another, while the load goes on")
 	f.StringVarP(&flags.output, "output", "o", "table", "table or json")
 	return cmd
 }
 
 func runLoad(cmd *cobra.Command, flags loadFlags) (err error) {
 	opts := load.Options{Callers: flags.callers, Rate: flags.rate, Duration: flags.duration}
+	if flags.start != "" {
+		d, startErr := startDaemon(cmd.Context(), flags.start)
+		if startErr != nil {
+			return startErr
+		}
+		defer func() { err = errors.Join(err, d.stop()) }()
+		flags.remote.Endpoint = d.endpoint
+	}
 	var done func() error
 	if flags.nbd != "" {
 		opts.Acts, done, err = flags.reads(cmd.Context())
@@ -74,9 +89,9 @@ func runLoad(cmd *cobra.Command, flags loadFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	report, err := load.Run(cmd.Context(), opts)
+	report, err := flags.run(cmd.Context(), opts)
 	if err != nil {
-		return errUsage{err}
+		return err
 	}
 	if flags.output == "json" {
 		enc := json.NewEncoder(cmd.OutOrStdout())
@@ -86,10 +101,35 @@ func runLoad(cmd *cobra.Command, flags loadFlags) (err error) {
 	return report.Table(cmd.OutOrStdout())
 }
 
+// run loads, while images are made if that is asked for.
+func (f loadFlags) run(ctx context.Context, opts load.Options) (report load.Report, err error) {
+	if f.meanwhile != "" {
+		client, dialErr := remote.Dial(f.remote)
+		if dialErr != nil {
+			return load.Report{}, dialErr
+		}
+		importing, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := importAgain(importing, client, f.meanwhile)
+			ended <- errors.Join(err, client.Close())
+		}()
+		defer func() {
+			stop()
+			err = errors.Join(err, <-ended)
+		}()
+	}
+	report, err = load.Run(ctx, opts)
+	if err != nil {
+		return load.Report{}, errUsage{err}
+	}
+	return report, nil
+}
+
 // requests are the acts of the mix; done ends the connection.
 func (f loadFlags) requests(ctx context.Context) (acts []load.Act, done func() error, err error) {
-	if f.image == "" {
-		return nil, nil, errUsage{errors.New("which image? name it with --image")}
+	if f.image == "" && f.create == "" {
+		return nil, nil, errUsage{errors.New("which image? name it with --image, or a file to make it of with --create")}
 	}
 	client, err := remote.Dial(f.remote)
 	if err != nil {
@@ -100,6 +140,12 @@ func (f loadFlags) requests(ctx context.Context) (acts []load.Act, done func() e
 			err = errors.Join(err, client.Close())
 		}
 	}()
+	if f.create != "" {
+		pooled := f.mix["disk"] != "" && f.mix["disk"] != "0"
+		if f.image, err = createImage(ctx, client, "", f.create, pooled); err != nil {
+			return nil, nil, err
+		}
+	}
 	id, size, err := f.find(ctx, client)
 	if err != nil {
 		return nil, nil, err

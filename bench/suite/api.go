@@ -1,0 +1,47 @@
+package suite
+
+import (
+	"slices"
+
+	"github.com/blockmill/blockmill/bench"
+	"github.com/blockmill/blockmill/bench/result"
+)
+
+// answerP99 is one of the times that blockbench load reports.
+const answerP99 result.Metric = "p99_seconds"
+
+// apiLimit is what 99 of 100 answers to Get and List may take.
+const apiLimit = 10e-3
+
+// apiCases ask how soon a daemon answers. Its load runs within blockbench, which
+// starts the daemon on an empty directory and makes an image first.
+func apiCases() []bench.Case {
+	const quietStep, importStep, fastStep = "500 a second", "500 a second, importing", "as fast as answered"
+	load := func(args ...string) bench.Command {
+		return bench.Command{
+			Args: slices.Concat([]string{
+				"load", "--start", "$SCRATCH/data", "--create", "$CORPUS/a.qcow2", "--duration", "10s", "-o", "json",
+			}, args),
+			Reads: []string{"$CORPUS/a.qcow2"}, Writes: "$SCRATCH/data",
+		}
+	}
+	reads := []string{"--mix", "get=9,list=1"}
+	return []bench.Case{{
+		Name: "api/latency", Title: "Time to answer Get and List",
+		Shows: "What 99 of 100 answers take at most, at 500 requests a second, at the same while an image is imported, and from " +
+			"16 callers that ask again at once.",
+		Metric: answerP99, Caches: []result.Cache{result.Warm}, Steps: []string{quietStep, importStep, fastStep},
+		Needs: []string{"a.qcow2", "b.raw"}, MaxRounds: 3,
+		Contenders: []bench.Contender{{
+			Name: bench.Ours, Program: "blockbench",
+			Steps: map[string]bench.Command{
+				quietStep:  load(append(reads, "--rate", "500")...),
+				importStep: load(append(reads, "--rate", "500", "--import", "$CORPUS/b.raw")...),
+				fastStep:   load(reads...),
+			},
+		}},
+		Goals: []bench.Goal{
+			{Text: "99 of 100 answers at 500 a second while an image is imported", Step: importStep, Metric: answerP99, AtMost: apiLimit},
+		},
+	}}
+}
