@@ -1269,6 +1269,87 @@ func (x *ScrubRequest) GetFull() bool {
 	return false
 }
 
+// ScrubReport is the response of a scrub's operation.
+type ScrubReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was damaged and could not be repaired, in places.
+	Unrepaired int64 `protobuf:"varint,1,opt,name=unrepaired,proto3" json:"unrepaired,omitempty"`
+	Repaired   int64 `protobuf:"varint,2,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	ReadBytes  int64 `protobuf:"varint,3,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
+	// resumed says that it went on where an earlier one stopped.
+	Resumed bool `protobuf:"varint,4,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	// problems say why something could not be looked at or repaired; only the
+	// first are here.
+	Problems      []string `protobuf:"bytes,5,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScrubReport) Reset() {
+	*x = ScrubReport{}
+	mi := &file_blockmill_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScrubReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScrubReport) ProtoMessage() {}
+
+func (x *ScrubReport) ProtoReflect() protoreflect.Message {
+	mi := &file_blockmill_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScrubReport.ProtoReflect.Descriptor instead.
+func (*ScrubReport) Descriptor() ([]byte, []int) {
+	return file_blockmill_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ScrubReport) GetUnrepaired() int64 {
+	if x != nil {
+		return x.Unrepaired
+	}
+	return 0
+}
+
+func (x *ScrubReport) GetRepaired() int64 {
+	if x != nil {
+		return x.Repaired
+	}
+	return 0
+}
+
+func (x *ScrubReport) GetReadBytes() int64 {
+	if x != nil {
+		return x.ReadBytes
+	}
+	return 0
+}
+
+func (x *ScrubReport) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
+}
+
+func (x *ScrubReport) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 type CollectGarbageRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Recompress    bool                   `protobuf:"varint,1,opt,name=recompress,proto3" json:"recompress,omitempty"`
@@ -1278,7 +1359,7 @@ type CollectGarbageRequest struct {
 
 func (x *CollectGarbageRequest) Reset() {
 	*x = CollectGarbageRequest{}
-	mi := &file_blockmill_proto_msgTypes[18]
+	mi := &file_blockmill_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1371,7 @@ func (x *CollectGarbageRequest) String() string {
 func (*CollectGarbageRequest) ProtoMessage() {}
 
 func (x *CollectGarbageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_blockmill_proto_msgTypes[18]
+	mi := &file_blockmill_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1384,7 @@ func (x *CollectGarbageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectGarbageRequest.ProtoReflect.Descriptor instead.
 func (*CollectGarbageRequest) Descriptor() ([]byte, []int) {
-	return file_blockmill_proto_rawDescGZIP(), []int{18}
+	return file_blockmill_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CollectGarbageRequest) GetRecompress() bool {
@@ -1311,6 +1392,75 @@ func (x *CollectGarbageRequest) GetRecompress() bool {
 		return x.Recompress
 	}
 	return false
+}
+
+// GarbageReport is the response of a collection's operation.
+type GarbageReport struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Manifests      int64                  `protobuf:"varint,1,opt,name=manifests,proto3" json:"manifests,omitempty"`
+	Segments       int64                  `protobuf:"varint,2,opt,name=segments,proto3" json:"segments,omitempty"`
+	MovedBytes     int64                  `protobuf:"varint,3,opt,name=moved_bytes,json=movedBytes,proto3" json:"moved_bytes,omitempty"`
+	ReclaimedBytes int64                  `protobuf:"varint,4,opt,name=reclaimed_bytes,json=reclaimedBytes,proto3" json:"reclaimed_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GarbageReport) Reset() {
+	*x = GarbageReport{}
+	mi := &file_blockmill_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GarbageReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GarbageReport) ProtoMessage() {}
+
+func (x *GarbageReport) ProtoReflect() protoreflect.Message {
+	mi := &file_blockmill_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GarbageReport.ProtoReflect.Descriptor instead.
+func (*GarbageReport) Descriptor() ([]byte, []int) {
+	return file_blockmill_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GarbageReport) GetManifests() int64 {
+	if x != nil {
+		return x.Manifests
+	}
+	return 0
+}
+
+func (x *GarbageReport) GetSegments() int64 {
+	if x != nil {
+		return x.Segments
+	}
+	return 0
+}
+
+func (x *GarbageReport) GetMovedBytes() int64 {
+	if x != nil {
+		return x.MovedBytes
+	}
+	return 0
+}
+
+func (x *GarbageReport) GetReclaimedBytes() int64 {
+	if x != nil {
+		return x.ReclaimedBytes
+	}
+	return 0
 }
 
 type EventsRequest struct {
@@ -1323,7 +1473,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_blockmill_proto_msgTypes[19]
+	mi := &file_blockmill_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1485,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_blockmill_proto_msgTypes[19]
+	mi := &file_blockmill_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1498,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_blockmill_proto_rawDescGZIP(), []int{19}
+	return file_blockmill_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EventsRequest) GetFollow() bool {
@@ -1371,7 +1521,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_blockmill_proto_msgTypes[20]
+	mi := &file_blockmill_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1533,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_blockmill_proto_msgTypes[20]
+	mi := &file_blockmill_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +1546,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_blockmill_proto_rawDescGZIP(), []int{20}
+	return file_blockmill_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1541,11 +1691,26 @@ const file_blockmill_proto_rawDesc = "" +
 	"free_bytes\x18\x05 \x01(\x03R\tfreeBytes\":\n" +
 	"\fScrubRequest\x12\x16\n" +
 	"\x06repair\x18\x01 \x01(\bR\x06repair\x12\x12\n" +
-	"\x04full\x18\x02 \x01(\bR\x04full\"7\n" +
+	"\x04full\x18\x02 \x01(\bR\x04full\"\x9e\x01\n" +
+	"\vScrubReport\x12\x1e\n" +
+	"\n" +
+	"unrepaired\x18\x01 \x01(\x03R\n" +
+	"unrepaired\x12\x1a\n" +
+	"\brepaired\x18\x02 \x01(\x03R\brepaired\x12\x1d\n" +
+	"\n" +
+	"read_bytes\x18\x03 \x01(\x03R\treadBytes\x12\x18\n" +
+	"\aresumed\x18\x04 \x01(\bR\aresumed\x12\x1a\n" +
+	"\bproblems\x18\x05 \x03(\tR\bproblems\"7\n" +
 	"\x15CollectGarbageRequest\x12\x1e\n" +
 	"\n" +
 	"recompress\x18\x01 \x01(\bR\n" +
-	"recompress\"'\n" +
+	"recompress\"\x93\x01\n" +
+	"\rGarbageReport\x12\x1c\n" +
+	"\tmanifests\x18\x01 \x01(\x03R\tmanifests\x12\x1a\n" +
+	"\bsegments\x18\x02 \x01(\x03R\bsegments\x12\x1f\n" +
+	"\vmoved_bytes\x18\x03 \x01(\x03R\n" +
+	"movedBytes\x12'\n" +
+	"\x0freclaimed_bytes\x18\x04 \x01(\x03R\x0ereclaimedBytes\"'\n" +
 	"\rEventsRequest\x12\x16\n" +
 	"\x06follow\x18\x01 \x01(\bR\x06follow\"\x80\x01\n" +
 	"\x05Event\x12.\n" +
@@ -1583,7 +1748,7 @@ func file_blockmill_proto_rawDescGZIP() []byte {
 	return file_blockmill_proto_rawDescData
 }
 
-var file_blockmill_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_blockmill_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_blockmill_proto_goTypes = []any{
 	(*WatchRequest)(nil),           // 0: blockmill.v1.WatchRequest
 	(*Progress)(nil),               // 1: blockmill.v1.Progress
@@ -1603,20 +1768,22 @@ var file_blockmill_proto_goTypes = []any{
 	(*Shard)(nil),                  // 15: blockmill.v1.Shard
 	(*DiskDirectory)(nil),          // 16: blockmill.v1.DiskDirectory
 	(*ScrubRequest)(nil),           // 17: blockmill.v1.ScrubRequest
-	(*CollectGarbageRequest)(nil),  // 18: blockmill.v1.CollectGarbageRequest
-	(*EventsRequest)(nil),          // 19: blockmill.v1.EventsRequest
-	(*Event)(nil),                  // 20: blockmill.v1.Event
-	(*anypb.Any)(nil),              // 21: google.protobuf.Any
-	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
+	(*ScrubReport)(nil),            // 18: blockmill.v1.ScrubReport
+	(*CollectGarbageRequest)(nil),  // 19: blockmill.v1.CollectGarbageRequest
+	(*GarbageReport)(nil),          // 20: blockmill.v1.GarbageReport
+	(*EventsRequest)(nil),          // 21: blockmill.v1.EventsRequest
+	(*Event)(nil),                  // 22: blockmill.v1.Event
+	(*anypb.Any)(nil),              // 23: google.protobuf.Any
+	(*timestamppb.Timestamp)(nil),  // 24: google.protobuf.Timestamp
 }
 var file_blockmill_proto_depIdxs = []int32{
-	21, // 0: blockmill.v1.ListOperationsResponse.operations:type_name -> google.protobuf.Any
-	21, // 1: blockmill.v1.CreateFromFileRequest.image:type_name -> google.protobuf.Any
+	23, // 0: blockmill.v1.ListOperationsResponse.operations:type_name -> google.protobuf.Any
+	23, // 1: blockmill.v1.CreateFromFileRequest.image:type_name -> google.protobuf.Any
 	12, // 2: blockmill.v1.ListPoolsResponse.pools:type_name -> blockmill.v1.Pool
 	15, // 3: blockmill.v1.NodeStat.shards:type_name -> blockmill.v1.Shard
 	16, // 4: blockmill.v1.NodeStat.disk_directories:type_name -> blockmill.v1.DiskDirectory
-	22, // 5: blockmill.v1.NodeStat.last_scrub:type_name -> google.protobuf.Timestamp
-	22, // 6: blockmill.v1.Event.time:type_name -> google.protobuf.Timestamp
+	24, // 5: blockmill.v1.NodeStat.last_scrub:type_name -> google.protobuf.Timestamp
+	24, // 6: blockmill.v1.Event.time:type_name -> google.protobuf.Timestamp
 	0,  // 7: blockmill.v1.OperationService.Watch:input_type -> blockmill.v1.WatchRequest
 	2,  // 8: blockmill.v1.OperationService.List:input_type -> blockmill.v1.ListOperationsRequest
 	4,  // 9: blockmill.v1.ImageService.CreateFromFile:input_type -> blockmill.v1.CreateFromFileRequest
@@ -1626,8 +1793,8 @@ var file_blockmill_proto_depIdxs = []int32{
 	11, // 13: blockmill.v1.PoolService.Set:input_type -> blockmill.v1.SetPoolRequest
 	13, // 14: blockmill.v1.NodeService.Stat:input_type -> blockmill.v1.StatRequest
 	17, // 15: blockmill.v1.NodeService.Scrub:input_type -> blockmill.v1.ScrubRequest
-	18, // 16: blockmill.v1.NodeService.CollectGarbage:input_type -> blockmill.v1.CollectGarbageRequest
-	19, // 17: blockmill.v1.NodeService.Events:input_type -> blockmill.v1.EventsRequest
+	19, // 16: blockmill.v1.NodeService.CollectGarbage:input_type -> blockmill.v1.CollectGarbageRequest
+	21, // 17: blockmill.v1.NodeService.Events:input_type -> blockmill.v1.EventsRequest
 	1,  // 18: blockmill.v1.OperationService.Watch:output_type -> blockmill.v1.Progress
 	3,  // 19: blockmill.v1.OperationService.List:output_type -> blockmill.v1.ListOperationsResponse
 	5,  // 20: blockmill.v1.ImageService.CreateFromFile:output_type -> blockmill.v1.Started
@@ -1638,7 +1805,7 @@ var file_blockmill_proto_depIdxs = []int32{
 	14, // 25: blockmill.v1.NodeService.Stat:output_type -> blockmill.v1.NodeStat
 	5,  // 26: blockmill.v1.NodeService.Scrub:output_type -> blockmill.v1.Started
 	5,  // 27: blockmill.v1.NodeService.CollectGarbage:output_type -> blockmill.v1.Started
-	20, // 28: blockmill.v1.NodeService.Events:output_type -> blockmill.v1.Event
+	22, // 28: blockmill.v1.NodeService.Events:output_type -> blockmill.v1.Event
 	18, // [18:29] is the sub-list for method output_type
 	7,  // [7:18] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
@@ -1658,7 +1825,7 @@ func file_blockmill_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_blockmill_proto_rawDesc), len(file_blockmill_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

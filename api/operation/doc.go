@@ -38,5 +38,5 @@
 // guards everything in memory; it is never held during a write or a call of a
 // handler.
 //
-// The package knows nothing of images, of who may do what, or of transports.
+// The package knows nothing of images and of transports.
 package operation

@@ -168,7 +168,7 @@ func (e *Engine) Info(id string) (Info, error) {
 	if j == nil {
 		return Info{}, fmt.Errorf("operation %q: %w", id, ErrNotFound)
 	}
-	return Info{j.kind, j.folder, j.resource, j.scope.caller, j.stage}, nil
+	return j.infoLocked(), nil
 }
 
 // Load is how many operations wait and are at work.

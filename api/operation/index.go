@@ -10,9 +10,6 @@ import (
 type index map[string][]*job
 
 func (x index) add(name string, j *job) {
-	if name == "" {
-		return
-	}
 	at, _ := slices.BinarySearchFunc(x[name], j.seq, bySeq)
 	x[name] = slices.Insert(x[name], at, j)
 }
@@ -28,11 +25,19 @@ func (x index) remove(name string, j *job) {
 	}
 }
 
-// before gives up to n jobs with numbers below seq, the highest first.
-func (x index) before(name string, seq uint64, n int) []*job {
+// before gives up to n jobs with numbers below seq, the highest first; pending
+// leaves out those that are done.
+func (x index) before(name string, seq uint64, n int, pending bool) []*job {
 	at, _ := slices.BinarySearchFunc(x[name], seq, bySeq)
-	page := slices.Clone(x[name][max(0, at-n):at])
-	slices.Reverse(page)
+	var page []*job
+	for _, j := range slices.Backward(x[name][:at]) {
+		if len(page) == n {
+			break
+		}
+		if !pending || j.stage != Done {
+			page = append(page, j)
+		}
+	}
 	return page
 }
 

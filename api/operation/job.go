@@ -58,3 +58,8 @@ type Info struct {
 	Kind, Folder, ResourceID, CreatedBy string
 	Stage                               Stage
 }
+
+// infoLocked describes a job. The caller holds mu.
+func (j *job) infoLocked() Info {
+	return Info{j.kind, j.folder, j.resource, j.scope.caller, j.stage}
+}

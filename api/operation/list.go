@@ -17,6 +17,8 @@ type Query struct {
 	// empty at the beginning.
 	Size  int
 	Token string
+	// Pending leaves out those that are done.
+	Pending bool
 }
 
 // List gives operations, the newest first, and the token of the next page, empty
@@ -34,9 +36,9 @@ func (e *Engine) List(q Query) (page []*opb.Operation, next string, err error) {
 	e.mu.Lock()
 	var found []*job
 	if q.ResourceID != "" {
-		found = e.resources.before(q.ResourceID, before, q.Size+1)
+		found = e.resources.before(q.ResourceID, before, q.Size+1, q.Pending)
 	} else {
-		found = e.folders.before(q.Folder, before, q.Size+1)
+		found = e.folders.before(q.Folder, before, q.Size+1, q.Pending)
 	}
 	e.mu.Unlock()
 	if len(found) > q.Size {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/genproto/googleapis/rpc/status"
 )
 
@@ -30,6 +31,8 @@ type Options struct {
 	// Status makes the error of an operation from that of its handler; by
 	// default gRPC's status of the error, or INTERNAL.
 	Status func(error) *status.Status
+	// Ended, if set, is called when an operation has ended. It must not wait.
+	Ended func(Info, *opb.Operation)
 	// Logger hears what is worth knowing and no error; by default nobody.
 	Logger *slog.Logger
 	// Metrics are counted, if set.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -37,6 +38,9 @@ func (r *Running) IdempotencyKey() string { return r.job.scope.key }
 
 // CreatedBy is who submitted it.
 func (r *Running) CreatedBy() string { return r.job.scope.caller }
+
+// CreatedAt is when it was submitted.
+func (r *Running) CreatedAt() time.Time { return r.job.created }
 
 // Restored says that the operation was submitted before the last restart: what
 // it was to make may be there already.

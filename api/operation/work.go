@@ -193,9 +193,13 @@ func (e *Engine) conclude(j *job, op, kept *opb.Operation) {
 	j.ended = op.ModifiedAt.AsTime()
 	e.history.push(j)
 	j.changeLocked()
+	info := j.infoLocked()
 	over := e.history.length() > e.opts.HistoryCount+e.opts.HistoryCount/8
 	e.mu.Unlock()
 	e.opts.Metrics.ended(j.kind, op)
+	if e.opts.Ended != nil {
+		e.opts.Ended(info, op)
+	}
 	if over {
 		e.prune(time.Now())
 	}

@@ -49,6 +49,11 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if ctx, err = s.authenticated(ctx, method); err != nil {
 		return nil, err
 	}
+	if s.opts.Refuse != nil && isMutation(method) {
+		if err = s.opts.Refuse(method); err != nil {
+			return nil, err
+		}
+	}
 	resp, err = next(ctx, req)
 	if op, ok := resp.(*opb.Operation); ok && err == nil && !op.GetDone() {
 		// It fails only where no header can be sent any more.

@@ -29,6 +29,8 @@ type Options struct {
 	// Status makes a status of the errors of methods.
 	Status func(error) *rpcstatus.Status
 	Limits Limits
+	// Refuse, if set, says whether a mutation must not begin now.
+	Refuse func(method string) error
 	// Poll is how often clients are asked to look at operations; by default
 	// every second.
 	Poll time.Duration

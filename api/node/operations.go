@@ -1,0 +1,71 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/blockmillpb"
+	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/pool"
+)
+
+// operationService serves blockmill.v1.OperationService.
+type operationService struct {
+	blockmillpb.UnimplementedOperationServiceServer
+	engine *operation.Engine
+}
+
+// Watch sends an operation's progress until it is done.
+func (s *operationService) Watch(req *blockmillpb.WatchRequest, stream grpc.ServerStreamingServer[blockmillpb.Progress]) error {
+	if err := operation.Allow(stream.Context(), s.engine, auth.Viewer, req.GetOperationId()); err != nil {
+		return err
+	}
+	for p, err := range s.engine.Watch(stream.Context(), req.GetOperationId()) {
+		if err != nil {
+			return err
+		}
+		err := stream.Send(&blockmillpb.Progress{DoneBytes: p.Done, TotalBytes: p.Total, Done: p.Stage == operation.Done})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxPage is the longest page of operations.
+const maxPage = 1000
+
+// List lists the operations of a folder.
+func (s *operationService) List(ctx context.Context, req *blockmillpb.ListOperationsRequest) (*blockmillpb.ListOperationsResponse, error) {
+	if err := auth.Allow(ctx, auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
+		return nil, fmt.Errorf("folder %q: %w", req.GetFolderId(), err)
+	}
+	page, next, err := s.engine.List(operation.Query{
+		Folder: req.GetFolderId(), Size: int(min(req.GetPageSize(), maxPage)), Token: req.GetPageToken(), Pending: req.GetRunning(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &blockmillpb.ListOperationsResponse{NextPageToken: next}
+	for _, op := range page {
+		packed, err := packOperation(op)
+		if err != nil {
+			return nil, err
+		}
+		resp.Operations = append(resp.Operations, packed)
+	}
+	return resp, nil
+}
+
+func packOperation(op *opb.Operation) (*anypb.Any, error) {
+	packed, err := anypb.New(op)
+	if err != nil {
+		return nil, fmt.Errorf("list operation %s: %w", op.GetId(), err)
+	}
+	return packed, nil
+}

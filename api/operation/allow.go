@@ -1,0 +1,28 @@
+package operation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/pool"
+)
+
+// Allow says whether the caller has a role on an operation's folder, or submitted
+// it. To others it does not exist: ErrNotFound.
+func Allow(ctx context.Context, e *Engine, need auth.Role, id string) error {
+	info, err := e.Info(id)
+	if err != nil {
+		return err
+	}
+	s, ok := auth.FromContext(ctx)
+	switch {
+	case !ok:
+		return auth.ErrUnauthenticated
+	case s.ID == info.CreatedBy:
+		return nil
+	case s.Role(pool.FolderID(info.Folder), nil) == auth.None:
+		return fmt.Errorf("operation %q: %w", id, ErrNotFound)
+	}
+	return auth.Allow(ctx, need, pool.FolderID(info.Folder), nil)
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/blockmill/blockmill/api/blockmillpb"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/blockio/scrub"
+	"github.com/blockmill/blockmill/pool"
+)
+
+// keeper looks after the store of the daemon.
+type keeper struct {
+	store    *store
+	scrubber *scrub.Scrubber
+	node     *pool.Node
+	rate     int64 // of scrubs, bytes a second
+}
+
+// Stat is of node.Keeper.
+func (k *keeper) Stat(ctx context.Context) (*blockmillpb.NodeStat, error) {
+	st, err := k.store.Stat(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("stat store: %w", err)
+	}
+	layout := k.store.dir.Layout()
+	out := &blockmillpb.NodeStat{
+		Version: version,
+		Chunks:  st.Chunks, Segments: st.Segments, LogicalBytes: st.LogicalBytes, DataBytes: st.DataBytes,
+		UniqueBytes: st.UniqueBytes, StoredBytes: st.StoredBytes, ReclaimableBytes: st.ReclaimableBytes,
+		DataShards: int32(layout.Data), ParityShards: int32(layout.Parity),
+		Shards: k.shards(),
+	}
+	if at := k.scrubber.State().Rows.FinishedAt; !at.IsZero() {
+		out.LastScrub = timestamppb.New(at)
+	}
+	for range k.node.Images(pool.Query{}) {
+		out.Images++
+	}
+	for range k.node.Snapshots(pool.Query{}) {
+		out.Snapshots++
+	}
+	for range k.node.Disks(pool.Query{}) {
+		out.Disks++
+	}
+	return out, nil
+}
+
+func (k *keeper) shards() []*blockmillpb.Shard {
+	var all []*blockmillpb.Shard
+	for i, s := range k.store.dir.Shards() {
+		shard := &blockmillpb.Shard{Index: int32(i), Path: s.Path, State: "ok", FreeBytes: freeBytes(s.Path)}
+		switch {
+		case s.Err != nil:
+			shard.State, shard.Reason = "missing", s.Err.Error()
+		case s.Empty:
+			shard.State = "filling"
+		}
+		// What a shard that is not there uses is not known.
+		shard.UsedBytes, _ = s.Used()
+		all = append(all, shard)
+	}
+	return all
+}
+
+// Scrub is of node.Keeper.
+func (k *keeper) Scrub(ctx context.Context, req *blockmillpb.ScrubRequest, progress func(done, total int64)) (*blockmillpb.ScrubReport, error) {
+	opts := scrub.Options{
+		Repair: req.GetRepair(), Rate: k.rate,
+		Progress: func(p scrub.Progress) {
+			if p.Phase != scrub.PhaseHeal {
+				progress(p.Done, p.Total)
+			}
+		},
+	}
+	if req.GetFull() {
+		opts.Full = scrub.FullNow
+	}
+	report, err := k.scrubber.Run(ctx, func(context.Context) (*cas.Store, error) { return k.store.Store, nil }, opts)
+	if err != nil {
+		return nil, fmt.Errorf("scrub node: %w", err)
+	}
+	out := &blockmillpb.ScrubReport{
+		Unrepaired: report.Unrepaired(), Repaired: report.Rows.Repaired, ReadBytes: report.Rows.Bytes, Resumed: report.Resumed,
+	}
+	for _, p := range report.Problems[:min(len(report.Problems), maxProblems)] {
+		out.Problems = append(out.Problems, p.Error())
+	}
+	return out, nil
+}
+
+// maxProblems is how many problems of a scrub its report names.
+const maxProblems = 20
+
+// CollectGarbage is of node.Keeper.
+func (k *keeper) CollectGarbage(ctx context.Context, req *blockmillpb.CollectGarbageRequest) (*blockmillpb.GarbageReport, error) {
+	st, err := k.store.GC(ctx, cas.GCOptions{Recompress: req.GetRecompress()})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("collect garbage: %w", err), context.Cause(ctx))
+	}
+	return &blockmillpb.GarbageReport{
+		Manifests: st.Manifests, Segments: st.Segments, MovedBytes: st.MovedBytes, ReclaimedBytes: st.ReclaimedBytes,
+	}, nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker in releases.
+var version = "devel"
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run carries out one command line and gives its exit status.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	root := rootCommand()
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "blockmilld: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func rootCommand() *cobra.Command {
+	var path string
+	root := &cobra.Command{
+		Use:   "blockmilld",
+		Short: "Keep disk images in a store, and make disks of them",
+		Long: `blockmilld keeps disk images in a deduplicating store and makes disks of them. It
+serves gRPC and REST, compatible with Yandex Compute Cloud's image service.
+
+Without a configuration it keeps everything under ./var/blockmill, and takes every
+caller on this machine for an administrator.`,
+		Version: version, Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), sources{path, cmd.Flags(), os.Environ()})
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&path, "config", os.Getenv("BLOCKMILL_CONFIG"), "configuration file, YAML; or $BLOCKMILL_CONFIG")
+	flags.String("data-dir", "", "directory of everything that is kept (data_dir)")
+	flags.String("log-level", "", "debug, info, warn or error (log.level)")
+	flags.String("grpc-listen", "", "addresses of gRPC, host:port,… (grpc.listen)")
+	flags.String("rest-listen", "", "addresses of REST (rest.listen)")
+	flags.String("metrics-listen", "", "addresses of metrics and health (metrics.listen)")
+	root.AddCommand(configCommand(&path))
+	return root
+}

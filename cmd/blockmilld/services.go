@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+
+	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
+	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/node"
+	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/server"
+	"github.com/blockmill/blockmill/api/status"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/blockio/stripe"
+)
+
+// openEngine opens the queue of operations.
+func (d *daemon) openEngine(ctx context.Context) (err error) {
+	d.events = new(node.EventLog)
+	o := d.conf.Operations
+	d.engine, err = operation.Open(ctx, operation.Options{
+		Dir: d.paths.operations, Workers: o.Workers, Queue: o.Queue,
+		HistoryAge: o.HistoryAge, HistoryCount: o.HistoryCount,
+		Status: status.Proto, Ended: d.operationEnded, Logger: d.log, Metrics: operation.NewMetrics(d.registry),
+	})
+	return err
+}
+
+// operationEnded makes an event of an operation's end.
+func (d *daemon) operationEnded(info operation.Info, op *opb.Operation) {
+	text := op.GetDescription() + ": done"
+	if e := op.GetError(); e != nil {
+		text = op.GetDescription() + ": " + e.GetMessage()
+	}
+	d.events.Add("operation.ended", info.ResourceID, text)
+	d.log.Info("an operation ended", "operation", op.GetId(), "kind", info.Kind, "folder", info.Folder,
+		"resource", info.ResourceID, "code", op.GetError().GetCode())
+}
+
+// storeMetrics registers what the store counts.
+func (d *daemon) storeMetrics() error {
+	if _, err := stripe.NewMetrics(d.registry, d.store.dir.Volume); err != nil {
+		return err
+	}
+	_, err := cas.NewMetrics(d.registry, d.store.Store)
+	return err
+}
+
+// openServer makes the services and the server that they are on.
+func (d *daemon) openServer(context.Context) error {
+	d.auth = new(auth.Authenticator)
+	if err := d.setAccounts(d.conf); err != nil {
+		return err
+	}
+	l := d.conf.Limits
+	d.server = server.New(server.Options{
+		Authenticator: d.auth, Status: status.Proto, Refuse: d.space.refuse,
+		Limits: server.Limits{
+			Connections: l.Connections, Streams: l.Streams, Calls: l.Calls, Requests: l.Requests, MessageBytes: int(l.Message),
+		},
+		Poll: l.Poll, Hosts: d.conf.REST.Hosts, Logger: d.log, Metrics: server.NewMetrics(d.registry),
+	})
+	opb.RegisterOperationServiceServer(d.server, &server.Operations{Engine: d.engine})
+	endpoint.RegisterApiEndpointServiceServer(d.server, &server.Endpoints{
+		Address: d.conf.GRPC.Advertise, Default: d.grpcAddress,
+	})
+	node.New(node.Options{Operations: d.engine, Keeper: d.keeper, Events: d.events, Logger: d.log}).Register(d.server)
+	return nil
+}
+
+// setAccounts lets those call that a configuration names.
+func (d *daemon) setAccounts(c *config) error {
+	if len(c.Auth.Accounts) == 0 {
+		d.auth.Open()
+		d.log.Warn("no accounts are configured: every caller on this machine is an admin of every folder")
+		return nil
+	}
+	accounts, err := c.accounts()
+	if err != nil {
+		return err
+	}
+	return d.auth.SetAccounts(accounts)
+}
+
+// grpcAddress is where clients find gRPC that came otherwise.
+func (d *daemon) grpcAddress() string {
+	if len(d.conf.GRPC.Listen) == 0 {
+		return ""
+	}
+	return d.conf.GRPC.Listen[0]
+}
+
+// listen opens the listeners and begins to serve.
+func (d *daemon) listen() error {
+	grpcTLS, err := d.tls(d.conf.GRPC.TLS)
+	if err != nil {
+		return err
+	}
+	restTLS, err := d.tls(d.conf.REST.TLS)
+	if err != nil {
+		return err
+	}
+	rest, err := d.server.REST(http.HandlerFunc(server.NotFound))
+	if err != nil {
+		return err
+	}
+	forGRPC, err := d.inherited.listen("grpc", d.paths.grpcSocket, d.conf.GRPC.Listen)
+	if err != nil {
+		return err
+	}
+	for _, l := range forGRPC {
+		cfg := grpcTLS
+		if l.Addr().Network() == "unix" {
+			cfg = nil
+		}
+		d.serveOn(l, func(l net.Listener) error { return d.server.ServeGRPC(l, cfg) })
+		d.log.Info("listening", "for", "grpc", "address", l.Addr().String(), "tls", cfg != nil)
+	}
+	forREST, err := d.inherited.listen("rest", "", d.conf.REST.Listen)
+	if err != nil {
+		return err
+	}
+	for _, l := range forREST {
+		d.serveOn(l, func(l net.Listener) error { return d.server.ServeREST(l, restTLS, rest) })
+		d.log.Info("listening", "for", "rest", "address", l.Addr().String(), "tls", restTLS != nil)
+	}
+	if left := d.inherited.rest(); left != "" {
+		d.log.Warn("systemd handed over sockets with names that mean nothing", "names", left)
+	}
+	return nil
+}
+
+// tls reads the certificates of a listener, and remembers to read them again.
+func (d *daemon) tls(t tlsConfig) (*tls.Config, error) {
+	if !t.enabled() {
+		return nil, nil
+	}
+	c, err := auth.OpenCertificates(auth.CertificateFiles{Certificate: t.Certificate, Key: t.Key, ClientCA: t.ClientCA})
+	if err != nil {
+		return nil, err
+	}
+	d.certificates = append(d.certificates, c)
+	return c.Config(), nil
+}

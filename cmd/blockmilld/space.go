@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// space watches the free space of the file systems that the databases are on. They
+// write through mapped files, so that a full one would end the process.
+type space struct {
+	dirs    []string
+	reserve int64 // < 0: a hundredth, at least leastReserve
+
+	mu    sync.Mutex
+	asked time.Time // guarded by mu, as err
+	err   error
+}
+
+const (
+	leastReserve = 64 << 20
+	// askEvery is how long an answer of the file systems is good for.
+	askEvery = time.Second
+)
+
+// newSpace watches directories with the reserve of the configuration.
+func newSpace(reserve string, dirs ...string) *space {
+	s := &space{dirs: dirs, reserve: -1}
+	var n size
+	if reserve != "auto" && n.UnmarshalText([]byte(reserve)) == nil {
+		s.reserve = int64(n)
+	}
+	return s
+}
+
+// check says whether there is room for new work; ENOSPC.
+func (s *space) check() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.asked) < askEvery {
+		return s.err
+	}
+	s.asked, s.err = time.Now(), nil
+	for _, dir := range s.dirs {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err != nil {
+			continue // what is wrong with it is for its users to say
+		}
+		free, all := int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
+		want := s.reserve
+		if want < 0 {
+			want = min(max(leastReserve, all/100), all/10)
+		}
+		if free < want {
+			s.err = fmt.Errorf("the node has %s left where %s are to stay free: %w", size(free&^(1<<20-1)), size(want&^(1<<20-1)), syscall.ENOSPC)
+		}
+	}
+	return s.err
+}
+
+// goOn are the beginnings of the names of mutations that need no space, or give
+// some back.
+var goOn = [...]string{"Delete", "Cancel", "CollectGarbage", "Scrub"}
+
+// refuse refuses a mutation for which there is no room.
+func (s *space) refuse(method string) error {
+	name := method[strings.LastIndexByte(method, '/')+1:]
+	for _, prefix := range goOn {
+		if strings.HasPrefix(name, prefix) {
+			return nil
+		}
+	}
+	return s.check()
+}
+
+// freeBytes is the free space of the file system of a directory, 0 when it does not
+// tell.
+func freeBytes(dir string) int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0
+	}
+	return int64(st.Bavail) * st.Bsize
+}

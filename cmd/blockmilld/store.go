@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/blockio/storedir"
+)
+
+// store is the open store with its directory.
+type store struct {
+	*cas.Store
+	dir *storedir.Dir
+}
+
+// writeMemory bounds the write buffers of a store, which are whole rows.
+const writeMemory = 32 << 20
+
+// storeOptions say how to open the store.
+type storeOptions struct {
+	arena *blockio.Arena
+	log   *slog.Logger
+	// create makes a store when there is none.
+	create bool
+}
+
+// openStore opens the store in dir.
+func openStore(ctx context.Context, dir string, c storeConfig, o storeOptions) (*store, error) {
+	arena, log := o.arena, o.log
+	d, err := storedir.Open(ctx, dir, storedir.Options{Arena: arena, Logger: log})
+	if o.create && errors.Is(err, storedir.ErrNoStore) {
+		d, err = initStore(ctx, dir, c, arena, log)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	if wrong := d.Degraded(); wrong != "" {
+		log.Warn("the store is degraded", "store", dir, "reason", wrong)
+	}
+	reserve := int64(storedir.AutoReserve)
+	if c.Reserve != "auto" {
+		var n size
+		if err := n.UnmarshalText([]byte(c.Reserve)); err != nil {
+			return nil, errors.Join(err, d.Close(ctx))
+		}
+		reserve = int64(n)
+	}
+	opts := cas.Options{Volume: d.Guarded(reserve), IndexDir: d.Index(), Arena: arena, Logger: log, Creator: "blockmilld " + version}
+	if row := d.Layout().Data * d.Layout().Unit; row > 1<<20 {
+		opts.Buffers = min(max(4, writeMemory/row), 16)
+	}
+	s, err := cas.Open(ctx, opts)
+	if o.create && errors.Is(err, cas.ErrNoStore) {
+		// The first start was cut short.
+		if err = cas.Init(ctx, opts); err == nil {
+			s, err = cas.Open(ctx, opts)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, err), d.Close(ctx))
+	}
+	return &store{s, d}, nil
+}
+
+// initStore makes a store of the configured shape, or finishes one that was
+// begun.
+func initStore(ctx context.Context, dir string, c storeConfig, arena *blockio.Arena, log *slog.Logger) (*storedir.Dir, error) {
+	var shape storedir.Shape
+	if len(c.Shards) > 0 {
+		shape = storedir.Shape{Data: c.Data, Parity: c.Parity, Shards: c.Shards, SharedDevices: c.AllowSharedDevice}
+	}
+	if err := storedir.Init(ctx, dir, shape); err != nil {
+		return nil, err
+	}
+	d, err := storedir.Open(ctx, dir, storedir.Options{Arena: arena, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	log.Info("a store was made", "store", dir, "data", d.Layout().Data, "parity", d.Layout().Parity)
+	return d, nil
+}
+
+// close closes the store and unlocks its directory.
+func (s *store) close(ctx context.Context) error {
+	return errors.Join(s.Close(), s.dir.Close(ctx))
+}
