@@ -17,8 +17,8 @@ type Filling struct {
 	Content convert.Image
 	// Format is the format that they came in.
 	Format convert.Format
-	// Digest is what they must have; the zero digest is any.
-	Digest cas.Digest
+	// Digest is what they must have, unless it is nil.
+	Digest *cas.Digest
 	// Verify, unless it is nil, has the last word before the record is
 	// written.
 	Verify func(ctx context.Context) error
@@ -83,8 +83,8 @@ func (n *Node) fill(ctx context.Context, f Filling, commit func(Contents) error)
 	if err != nil {
 		return err
 	}
-	if f.Digest != (cas.Digest{}) && f.Digest != info.Digest {
-		return fmt.Errorf("image has digest %v, expected %v: %w", info.Digest, f.Digest, ErrDigest)
+	if f.Digest != nil && *f.Digest != info.Digest {
+		return fmt.Errorf("image has digest %v, expected %v: %w", info.Digest, *f.Digest, ErrDigest)
 	}
 	if f.Verify != nil {
 		if err := f.Verify(ctx); err != nil {
@@ -111,4 +111,15 @@ func (n *Node) store(ctx context.Context, session *cas.Session, f Filling) (cas.
 // DropDraft gives up what a filling that was cut short has left, if it has.
 func (n *Node) DropDraft(ctx context.Context, draft string) error {
 	return n.opts.Store.RemoveDraft(context.WithoutCancel(ctx), draft)
+}
+
+// Drafts lists what fillings that were cut short have left.
+func (n *Node) Drafts(ctx context.Context) ([]string, error) {
+	var names []string
+	var errs []error
+	for d, err := range n.opts.Store.Drafts(ctx) {
+		names = append(names, d.Name)
+		errs = append(errs, err)
+	}
+	return names, errors.Join(errs...)
 }

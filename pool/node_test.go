@@ -162,7 +162,7 @@ func TestFillFails(t *testing.T) {
 		edit func(*pool.Image, *pool.Filling, context.CancelFunc)
 		want error
 	}{
-		{"digest", func(_ *pool.Image, f *pool.Filling, _ context.CancelFunc) { f.Digest = cas.Digest{1} }, pool.ErrDigest},
+		{"digest", func(_ *pool.Image, f *pool.Filling, _ context.CancelFunc) { f.Digest = new(cas.Digest) }, pool.ErrDigest},
 		{"verdict", func(_ *pool.Image, f *pool.Filling, _ context.CancelFunc) {
 			f.Verify = func(context.Context) error { return verdict }
 		}, verdict},

@@ -66,7 +66,7 @@ func table() map[protoreflect.FullName][]line {
 		compute + ".ListImagesRequest":             listing,
 		compute + ".CreateImageRequest": with(named, of("folder_id"), f("family", family), minDiskSize,
 			f("product_ids", elements(0, 1000), each(id)), oneOf("source"),
-			f("image_id", id), f("disk_id", id), f("snapshot_id", id), f("uri", characters(8192)),
+			f("image_id", id), f("disk_id", id), f("snapshot_id", id), f("uri", characters(16<<10)),
 			f("os", message), hardware),
 		compute + ".UpdateImageRequest": with(named, of("image_id"), minDiskSize,
 			f("update_mask", paths("name", "description", "min_disk_size", "labels"))),
@@ -106,7 +106,7 @@ func table() map[protoreflect.FullName][]line {
 		compute + ".Generation2HardwareFeatures": {f("secure_boot_template_id", id)},
 		compute + ".DiskPlacementPolicy":         {f("placement_group_id", id)},
 		compute + ".ExportDestination": {
-			f("endpoint", required, characters(1024)), f("region", characters(64)),
+			f("endpoint", characters(1024)), f("region", characters(64)),
 			f("bucket", required, characters(255)), f("prefix", characters(512)),
 		},
 		compute + ".ExportS3Credentials": {

@@ -18,6 +18,7 @@ import (
 	"github.com/blockmill/blockmill/api/status"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert/badimage"
+	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
 )
 
@@ -42,6 +43,12 @@ func TestCodes(t *testing.T) {
 		{operation.ErrKeyReused, codes.InvalidArgument},
 		{operation.ErrFull, codes.ResourceExhausted},
 		{filter.ErrToken, codes.InvalidArgument},
+		{fetch.ErrForbidden, codes.InvalidArgument},
+		{fetch.ErrGone, codes.FailedPrecondition},
+		{fetch.ErrChecksum, codes.FailedPrecondition},
+		{fetch.ErrTemporary, codes.Unavailable},
+		{pool.ErrDiskSize, codes.InvalidArgument},
+		{pool.ErrInUse, codes.FailedPrecondition},
 		{rules.Violation("name", "bad"), codes.InvalidArgument},
 		{syscall.ENOSPC, codes.ResourceExhausted},
 		{context.Canceled, codes.Canceled},

@@ -12,7 +12,10 @@ import (
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/badimage"
+	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/provision"
+	"github.com/blockmill/blockmill/pool/ready"
 )
 
 // line is what one sentinel means for a caller.
@@ -48,6 +51,28 @@ func table() []line {
 		{pool.ErrFormatRefused, codes.InvalidArgument, ""},
 		{pool.ErrNotReady, codes.FailedPrecondition, ""},
 		{pool.ErrDigest, codes.FailedPrecondition, ""},
+
+		{pool.ErrDiskSize, codes.InvalidArgument, ""},
+		{pool.ErrInUse, codes.FailedPrecondition, ""},
+		{pool.ErrNotPooled, codes.FailedPrecondition, ""},
+		{pool.ErrNoDisks, codes.FailedPrecondition, ""},
+		{provision.ErrShrink, codes.InvalidArgument, ""},
+		{provision.ErrMethod, codes.FailedPrecondition, ""},
+		{provision.ErrNoSpace, codes.ResourceExhausted, "the node's disk directories are full"},
+		{provision.ErrMissing, codes.DataLoss, "the files of the disk are missing"},
+		{ready.ErrSettings, codes.InvalidArgument, ""},
+		{ready.ErrNoPool, codes.NotFound, ""},
+
+		{fetch.ErrURL, codes.InvalidArgument, ""},
+		{fetch.ErrForbidden, codes.InvalidArgument, ""},
+		{fetch.ErrTooLarge, codes.InvalidArgument, ""},
+		{fetch.ErrChanged, codes.FailedPrecondition, ""},
+		{fetch.ErrGone, codes.FailedPrecondition, ""},
+		{fetch.ErrProtocol, codes.FailedPrecondition, ""},
+		{fetch.ErrNoRanges, codes.FailedPrecondition, ""},
+		{fetch.ErrChecksum, codes.FailedPrecondition, ""},
+		{fetch.ErrTemporary, codes.Unavailable, ""},
+		{fetch.ErrClosed, codes.Canceled, "the source was closed"},
 
 		{badimage.ErrCorrupt, codes.InvalidArgument, ""},
 		{badimage.ErrUnsupported, codes.InvalidArgument, ""},

@@ -1,0 +1,118 @@
+package compute
+
+import (
+	"cmp"
+	"context"
+
+	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
+	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/pool"
+)
+
+// defaultBlockSize is what a disk's block size is in bytes when nobody says so.
+const defaultBlockSize = 4 << 10
+
+// Create makes a disk of an image, of a snapshot, or an empty one.
+func (s *diskService) Create(ctx context.Context, req *computepb.CreateDiskRequest) (*opb.Operation, error) {
+	return s.submit(ctx, mutation{
+		kind: diskCreate, description: "Create disk", folder: req.GetFolderId(), request: req, inline: true,
+		admit: func(op string) (operation.Reservation, error) {
+			if err := s.admitDisk(ctx, req); err != nil {
+				return operation.Reservation{}, err
+			}
+			key, _ := idempotencyKey(ctx) // which submit has looked at
+			d, err := s.reserveDisk(req, pool.Meta[pool.DiskID]{Operation: op, IdempotencyKey: key})
+			return operation.Reservation{
+				ResourceID: string(d.ID), Metadata: &computepb.CreateDiskMetadata{DiskId: string(d.ID)},
+				Release: func() { s.node.ReleaseDisk(d.ID) },
+			}, err
+		},
+	})
+}
+
+// admitDisk lets an editor of a folder make a disk there of what he may use.
+func (c *core) admitDisk(ctx context.Context, req *computepb.CreateDiskRequest) error {
+	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor); err != nil {
+		return err
+	}
+	var err error
+	switch {
+	case req.GetImageId() != "":
+		_, err = c.images.find(ctx, req.GetImageId(), auth.User)
+	case req.GetSnapshotId() != "":
+		_, err = c.snapshots.find(ctx, req.GetSnapshotId(), auth.User)
+	}
+	return err
+}
+
+// reserveDisk lists the disk that a request asks for, as reserveImage does with
+// images.
+func (c *core) reserveDisk(req *computepb.CreateDiskRequest, m pool.Meta[pool.DiskID]) (pool.Disk, error) {
+	hardware, err := encode(req.GetHardwareGeneration())
+	if err != nil {
+		return pool.Disk{}, err
+	}
+	policy, err := encode(req.GetDiskPlacementPolicy())
+	if err != nil {
+		return pool.Disk{}, err
+	}
+	m.Folder, m.Name, m.Description, m.Labels = pool.FolderID(req.GetFolderId()), req.GetName(), req.GetDescription(), req.GetLabels()
+	return c.node.ReserveDisk(pool.Disk{
+		Meta: m, Heritage: pool.Heritage{HardwareGeneration: hardware}, PlacementPolicy: policy,
+		Type: req.GetTypeId(), Zone: req.GetZoneId(),
+		Size: req.GetSize(), BlockSize: cmp.Or(req.GetBlockSize(), defaultBlockSize),
+		Source: pool.Source{Image: pool.ImageID(req.GetImageId()), Snapshot: pool.SnapshotID(req.GetSnapshotId())},
+	})
+}
+
+// createDisk is the handler of disk.create.
+type createDisk struct{ *core }
+
+func (h createDisk) again(op *operation.Running) (pool.Disk, error) {
+	req := new(computepb.CreateDiskRequest)
+	if err := op.Request(req); err != nil {
+		return pool.Disk{}, err
+	}
+	return h.reserveDisk(req, madeBy[pool.DiskID](op))
+}
+
+// Restore lists the disk again after a restart.
+func (h createDisk) Restore(_ context.Context, op *operation.Running) error {
+	_, err := h.again(op)
+	return err
+}
+
+// Abandon leaves nothing of a disk.
+func (h createDisk) Abandon(ctx context.Context, op *operation.Running) {
+	id := pool.DiskID(op.ResourceID())
+	h.node.ReleaseDisk(id)
+	if d, err := h.node.Disk(id); err == nil && d.Operation == op.ID() {
+		if err := h.node.DeleteDisk(ctx, id); err != nil {
+			op.Logger().Error("a disk that is not wanted any more is left over", "disk", id, "reason", err)
+		}
+	}
+}
+
+// Run makes the disk.
+func (h createDisk) Run(ctx context.Context, op *operation.Running) (proto.Message, error) {
+	d, err := h.again(op)
+	if err == nil && d.Status != pool.Ready {
+		if isInline(ctx) && !h.node.QuickDisk(d) {
+			return nil, operation.ErrQueue
+		}
+		d, err = h.node.MakeDisk(ctx, d.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return diskMessage(d), nil
+}
+
+// inlineKey marks the contexts of handlers that run in their submitter.
+type inlineKey struct{}
+
+func isInline(ctx context.Context) bool { return ctx.Value(inlineKey{}) != nil }

@@ -1,0 +1,133 @@
+package compute
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/url"
+
+	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/rules"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/convert/fetch"
+	"github.com/blockmill/blockmill/pool"
+)
+
+// Headers that say what a source must be, in hexadecimal.
+const (
+	sha256Header = "blockmill-expected-sha256" // of the file
+	digestHeader = "blockmill-expected-digest" // of the image
+)
+
+// expectation is what the headers of a create say, and an operation keeps.
+type expectation struct {
+	SHA256 []byte      `json:"sha256,omitempty"`
+	Digest *cas.Digest `json:"digest,omitempty"`
+}
+
+func expectationOf(ctx context.Context) (expectation, error) {
+	var e expectation
+	var wrong rules.Violations
+	if text := header(ctx, sha256Header); text != "" {
+		sum, err := hex.DecodeString(text)
+		if err != nil || len(sum) != 32 {
+			wrong.Add(sha256Header, "Value must be 64 hexadecimal digits")
+		}
+		e.SHA256 = sum
+	}
+	if text := header(ctx, digestHeader); text != "" {
+		e.Digest = new(cas.Digest)
+		if err := e.Digest.UnmarshalText([]byte(text)); err != nil {
+			wrong.Add(digestHeader, "Value must be 64 hexadecimal digits")
+		}
+	}
+	return e, wrong.Err()
+}
+
+// encode gives nothing when nothing is expected.
+func (e expectation) encode() []byte {
+	if e.SHA256 == nil && e.Digest == nil {
+		return nil
+	}
+	p, err := json.Marshal(e)
+	if err != nil {
+		panic("compute: " + err.Error()) // it has but bytes
+	}
+	return p
+}
+
+func decodeExpectation(p []byte) (e expectation, err error) {
+	if len(p) > 0 {
+		err = json.Unmarshal(p, &e)
+	}
+	return e, err
+}
+
+// checkURI refuses what is no address of a file. Whether it may be fetched, and
+// can be, is the operation's to find out.
+func checkURI(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.User != nil {
+		return rules.Violation("uri", "Value must be an https address without user information")
+	}
+	return nil
+}
+
+// redacted is an address as records have it; empty when there is none.
+func redacted(uri string) string {
+	if uri == "" {
+		return ""
+	}
+	return fetch.Redact(uri)
+}
+
+// fetchImage fills a reserved image with the file at an address. When it fails,
+// nothing of the image is left but the draft of the operation's id.
+func (c *core) fetchImage(ctx context.Context, op *operation.Running, id pool.ImageID, uri string) (img pool.Image, err error) {
+	defer c.node.ReleaseImage(id) // unless it is made
+	expected, err := decodeExpectation(op.Private())
+	if err != nil {
+		return pool.Image{}, err
+	}
+	opts := c.fetch
+	opts.SHA256 = expected.SHA256
+	src, err := fetch.Open(ctx, uri, opts)
+	if err != nil {
+		return pool.Image{}, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	content, format, err := c.node.OpenSource(src, src.Size())
+	if err != nil {
+		return pool.Image{}, err
+	}
+	filling := pool.Filling{Content: content, Format: format, Digest: expected.Digest, Progress: op.Progress}
+	if pin := src.Pin(); pin != "" { // else nothing says that the rest is of the same file
+		filling.Draft, filling.Pin = op.ID(), pin+" as "+string(format)
+	}
+	if expected.SHA256 != nil {
+		verdict, stop := verify(ctx, src)
+		defer stop()
+		filling.Verify = verdict
+	}
+	return c.node.FillImage(ctx, id, filling)
+}
+
+// verify begins to compare a file's checksum, beside the import, which needs the
+// same bytes. Verdict waits for the result; stop ends it.
+func verify(ctx context.Context, src *fetch.Source) (verdict func(context.Context) error, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	var result error
+	go func() {
+		defer close(done)
+		result = src.Verify(ctx)
+	}()
+	return func(context.Context) error {
+			<-done
+			return result
+		}, func() {
+			cancel()
+			<-done
+		}
+}

@@ -1,0 +1,94 @@
+package compute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/status"
+	"github.com/blockmill/blockmill/pool"
+)
+
+// kind is one kind of things: how the node is asked for them, and how they are
+// shown.
+type kind[T any] struct {
+	// name begins the kinds of operations, and the errors.
+	name string
+	get  func(id string) (T, error)
+	list func(pool.Query) iter.Seq[T]
+	// check and bind are the node's check of an edit and the edit itself, for
+	// edits that all kinds have.
+	check func(id string, e pool.Edit) error
+	edit  func(ctx context.Context, id string, e pool.Edit) (T, error)
+	thing func(T) thing
+	// fields are what lists are filtered by, beside labels.
+	fields map[string]func(T) string
+}
+
+// thing is what all kinds have.
+type thing struct {
+	id          string
+	folder      pool.FolderID
+	name        string
+	description string
+	labels      map[string]string
+	created     time.Time
+	status      pool.Status
+	bindings    []pool.Binding
+	operation   string
+}
+
+func thingOf[I ~string](m pool.Meta[I]) thing {
+	return thing{
+		id: string(m.ID), folder: m.Folder, name: m.Name, description: m.Description, labels: m.Labels,
+		created: m.CreatedAt, status: m.Status, bindings: m.Bindings, operation: m.Operation,
+	}
+}
+
+// find gives a thing to a caller who has a role on it. For others it does not
+// exist, or they are told that they lack the role.
+func (k *kind[T]) find(ctx context.Context, id string, need auth.Role) (T, error) {
+	v, err := k.get(id)
+	if err == nil {
+		t := k.thing(v)
+		err = allow(ctx, k.name, id, need, t.folder, t.bindings)
+	} else if _, known := auth.FromContext(ctx); !known {
+		err = auth.ErrUnauthenticated
+	}
+	if err != nil {
+		return *new(T), status.Err(err)
+	}
+	return v, nil
+}
+
+// allow says whether the caller has a role on something, of which the error
+// tells in the words of what does not exist when it may not be seen.
+func allow(ctx context.Context, kind, id string, need auth.Role, folder pool.FolderID, bindings []pool.Binding) error {
+	switch err := auth.Allow(ctx, need, folder, bindings); {
+	case errors.Is(err, auth.ErrHidden):
+		return missing(kind, id)
+	case err != nil:
+		return fmt.Errorf("%s %s: %w", kind, id, err)
+	}
+	return nil
+}
+
+// allowFolder says whether the caller has a role on a folder.
+func allowFolder(ctx context.Context, folder string, need auth.Role) error {
+	return allow(ctx, "folder", folder, need, pool.FolderID(folder), nil)
+}
+
+// missing is the error of what does not exist, as package pool says it.
+func missing(kind, id string) error { return fmt.Errorf("%s %s: %w", kind, id, pool.ErrNotFound) }
+
+// folderOf gives the folder of a thing, if there is such a thing.
+func (k *kind[T]) folderOf(id string) string {
+	v, err := k.get(id)
+	if err != nil {
+		return ""
+	}
+	return string(k.thing(v).folder)
+}

@@ -1,0 +1,74 @@
+package compute
+
+import (
+	"context"
+
+	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/rules"
+	"github.com/blockmill/blockmill/api/status"
+)
+
+// keyHeader names the request among those of its caller.
+const keyHeader = "idempotency-key"
+
+// maxKey is the longest idempotency key that is taken, in bytes.
+const maxKey = 128
+
+// mutation is a request that changes something.
+type mutation struct {
+	// kind is that of the operation, description what it is called.
+	kind, description string
+	folder            string
+	request           proto.Message
+	private           []byte
+	// inline says that it takes no longer than an answer may.
+	inline bool
+	// admit holds the request against the caller's roles and the state of the
+	// node, and reserves what the operation needs. It is not called for a
+	// request that was submitted before.
+	admit func(op string) (operation.Reservation, error)
+}
+
+// submit makes an operation of a request.
+func (c *core) submit(ctx context.Context, m mutation) (*opb.Operation, error) {
+	subject, ok := auth.FromContext(ctx)
+	if !ok {
+		return nil, status.Err(auth.ErrUnauthenticated)
+	}
+	if err := rules.Check(m.request); err != nil {
+		return nil, err
+	}
+	key, err := idempotencyKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.inline {
+		ctx = context.WithValue(ctx, inlineKey{}, true)
+	}
+	op, err := c.operations.Submit(ctx, operation.Spec{
+		Kind: m.kind, Folder: m.folder, Description: m.description, CreatedBy: subject.ID,
+		Request: m.request, Private: m.private, IdempotencyKey: key, Inline: m.inline, Reserve: m.admit,
+	})
+	return op, status.Err(err)
+}
+
+func idempotencyKey(ctx context.Context) (string, error) {
+	key := header(ctx, keyHeader)
+	if len(key) > maxKey {
+		return "", rules.Violation(keyHeader, "Length must be less than or equal to %d", maxKey)
+	}
+	return key, nil
+}
+
+// header is a header of the request, empty without one.
+func header(ctx context.Context, name string) string {
+	if all := metadata.ValueFromIncomingContext(ctx, name); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
