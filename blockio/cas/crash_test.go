@@ -286,18 +286,14 @@ func copyTree(t *testing.T, dst, src string) {
 // The index is lost with every crash.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	depth := 3
-	if testing.Short() {
-		depth = 2
-	}
-	for _, w := range workloads(depth) {
+	for _, w := range workloads(3) {
 		t.Run(w, func(t *testing.T) {
 			t.Parallel()
-			every := 1
+			skip := every(2)
 			if len(w) > 2 {
-				every = 4
+				skip = every(23)
 			}
-			for _, p := range (crashRun{workload: w, every: every}).run(t) {
+			for _, p := range (crashRun{workload: w, every: skip}).run(t) {
 				t.Error(p)
 			}
 		})
@@ -311,7 +307,7 @@ func TestCrashWithIndex(t *testing.T) {
 	for i, w := range workloads(2) {
 		t.Run(w, func(t *testing.T) {
 			t.Parallel()
-			for _, p := range (crashRun{workload: w, every: 11 + i%4, indexDir: t.TempDir()}).run(t) {
+			for _, p := range (crashRun{workload: w, every: every(23 + 2*(i%4)), indexDir: t.TempDir()}).run(t) {
 				t.Error(p)
 			}
 		})

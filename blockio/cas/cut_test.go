@@ -158,7 +158,8 @@ func TestHugeImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := guest(cas.WindowSize, 9)
+	block := make([]byte, cas.WindowSize)
+	copy(block[1<<20:], guest(128<<10, 9))
 	last := int64(size/cas.WindowSize - 1)
 	for i := range int64(300) { // more than a page of the directory
 		if err := w.PutWindow(t.Context(), last-i*1000, block); err != nil {

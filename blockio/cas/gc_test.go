@@ -124,7 +124,7 @@ func TestRecompress(t *testing.T) {
 	t.Parallel()
 	v := blockiotest.NewMemVolume()
 	s := newStore(t, testOptions(v, ""))
-	p := prose(16<<20, 3)
+	p := prose(8<<20, 3)
 	info := mustPut(t, s, "a", p)
 	before, _ := s.Stat(t.Context())
 	mustGC(t, s, cas.GCOptions{Recompress: true})

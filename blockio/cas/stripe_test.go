@@ -223,10 +223,7 @@ func TestLostRecord(t *testing.T) {
 // of the shards of one object. What each shard loses is its own.
 func TestCrashOverStripes(t *testing.T) {
 	t.Parallel()
-	rounds := 6
-	if testing.Short() {
-		rounds = 1
-	}
+	rounds := 6 / every(6)
 	for i, w := range []string{"i", "ii", "ir", "id", "ig", "irg", "dir", "iddrg"} {
 		t.Run(w, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -136,12 +137,13 @@ func workload(t testing.TB, s *set, h *history) {
 	_ = v.Close(t.Context())
 }
 
-// stride is 1, or n when tests are to be short.
-func stride(n int) int {
-	if testing.Short() {
-		return n
+// every is 1 when BLOCKMILL_EXHAUSTIVE is set, else n: of many cases that are
+// much alike, each nth is tried.
+func every(n int) int {
+	if os.Getenv("BLOCKMILL_EXHAUSTIVE") != "" {
+		return 1
 	}
-	return 1
+	return n
 }
 
 // beforeFaults is a set with objects, one shard of which lacks one and one of
@@ -164,7 +166,7 @@ func beforeFaults(t testing.TB, k, m int) (*set, *history) {
 func TestFaultAtEveryCall(t *testing.T) {
 	for _, c := range []struct{ k, m int }{{4, 2}, {1, 2}} {
 		base, before := beforeFaults(t, c.k, c.m)
-		for _, f := range []struct {
+		for i, f := range []struct {
 			name  string
 			fault blockiotest.Fault
 		}{
@@ -180,7 +182,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 					if shard != 0 && shard != c.k {
 						continue // data shards are alike, and so are parity shards
 					}
-					for n := 1; n < 500; n += stride(7) {
+					for n := 1 + (i+shard)%every(3); n < 500; n += every(3) {
 						s, h := base.clone(), before.clone()
 						flip(t, s.shards[1], "seg/keep", 5)
 						fault := f.fault
@@ -232,7 +234,7 @@ func afterFault(t testing.TB, s *set, h *history) {
 // are allowed, lost objects and wrong bytes are not.
 func TestFaultsEverywhere(t *testing.T) {
 	base, before := beforeFaults(t, 4, 2)
-	for _, f := range []blockiotest.Fault{
+	for i, f := range []blockiotest.Fault{
 		{Ops: anyOp, Err: syscall.EIO},
 		{Ops: anyOp, Err: syscall.EIO, Sticky: true},
 		{Ops: anyOp, Err: syscall.EIO, Kind: blockiotest.FaultShort},
@@ -240,7 +242,7 @@ func TestFaultsEverywhere(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%v %v", f.Kind, f.Sticky), func(t *testing.T) {
 			t.Parallel()
-			for n := 1; n < 200; n += stride(9) {
+			for n := 1 + i%every(3); n < 200; n += every(3) {
 				s, h := base.clone(), before.clone()
 				for i := range s.shards {
 					fault := f
