@@ -5,7 +5,8 @@
 // tables. The [Image] reads guest bytes ([Image.ReadAt]), tells its extents
 // ([Image.Extents]), and [Image.Check] walks all tables: no conversion may be
 // called done before Check has passed, since only it finds clusters that
-// overlap. A [Writer] makes an image of version 3.
+// overlap. A [Writer] makes an image of version 3, a [View] the bytes of one that
+// is nowhere written.
 //
 // The reader has all features of the specification except encryption and
 // other files: backing files and external data files are refused by name and

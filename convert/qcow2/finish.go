@@ -58,20 +58,26 @@ func (w *Writer) finish(ctx context.Context) error {
 // header is the header's cluster; see the type header for its fields.
 func (w *Writer) header(l1, refTable, refClusters int64) []byte {
 	p := make([]byte, w.geo.clusterSize)
+	putHeader(p, w.geo, l1, refTable, refClusters)
+	if w.opts.Compression == Zstd {
+		binary.BigEndian.PutUint64(p[72:], uint64(incompatCompression))
+		p[104] = compressionZstd
+	}
+	return p
+}
+
+// putHeader writes the header of an image without compression, and after it an
+// end of header extensions, which is zero.
+func putHeader(p []byte, g *geometry, l1, refTable, refClusters int64) {
 	be := binary.BigEndian
 	be.PutUint32(p[0:], magic)
 	be.PutUint32(p[4:], 3)
-	be.PutUint32(p[20:], uint32(w.geo.clusterBits))
-	be.PutUint64(p[24:], uint64(w.geo.size))
-	be.PutUint32(p[36:], uint32(w.geo.l1Entries))
+	be.PutUint32(p[20:], uint32(g.clusterBits))
+	be.PutUint64(p[24:], uint64(g.size))
+	be.PutUint32(p[36:], uint32(g.l1Entries))
 	be.PutUint64(p[40:], uint64(l1))
 	be.PutUint64(p[48:], uint64(refTable))
 	be.PutUint32(p[56:], uint32(refClusters))
 	be.PutUint32(p[96:], refcountOrder16)
 	be.PutUint32(p[100:], headerLenNow)
-	if w.opts.Compression == Zstd {
-		be.PutUint64(p[72:], uint64(incompatCompression))
-		p[104] = compressionZstd
-	}
-	return p // an end of header extensions, zero, follows
 }
