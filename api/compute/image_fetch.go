@@ -90,7 +90,7 @@ func (c *core) fetchImage(ctx context.Context, op *operation.Running, id pool.Im
 	if err != nil {
 		return pool.Image{}, err
 	}
-	opts := c.fetch
+	opts := *c.fetch.Load()
 	opts.SHA256 = expected.SHA256
 	src, err := fetch.Open(ctx, uri, opts)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	"google.golang.org/grpc"
@@ -36,7 +37,7 @@ type Services struct {
 type core struct {
 	node       *pool.Node
 	operations *operation.Engine
-	fetch      fetch.Options
+	fetch      atomic.Pointer[fetch.Options]
 	logger     *slog.Logger
 
 	images    *kind[pool.Image]
@@ -54,9 +55,10 @@ func New(opts Options) (*Services, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &core{
-		node: opts.Node, operations: opts.Operations, fetch: opts.Fetch, logger: opts.Logger,
+		node: opts.Node, operations: opts.Operations, logger: opts.Logger,
 		images: imageKind(opts.Node), snapshots: snapshotKind(opts.Node), disks: diskKind(opts.Node),
 	}
+	c.fetch.Store(&opts.Fetch)
 	handlers := make(map[string]operation.Handler)
 	c.imageHandlers(handlers)
 	c.snapshotHandlers(handlers)
@@ -66,6 +68,9 @@ func New(opts Options) (*Services, error) {
 	}
 	return &Services{core: c, images: &imageService{core: c}, snapshots: &snapshotService{core: c}, disks: &diskService{core: c}}, nil
 }
+
+// SetFetch says where from, and how, URLs are fetched from now on.
+func (s *Services) SetFetch(o fetch.Options) { s.core.fetch.Store(&o) }
 
 // Register gives the services to a server.
 func (s *Services) Register(r grpc.ServiceRegistrar) {

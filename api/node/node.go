@@ -8,6 +8,7 @@ import (
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/status"
 )
 
 // nodeService serves blockmill.v1.NodeService.
@@ -21,11 +22,11 @@ type nodeService struct {
 // Stat says what the node holds.
 func (s *nodeService) Stat(ctx context.Context, _ *blockmillpb.StatRequest) (*blockmillpb.NodeStat, error) {
 	if err := auth.AllowNode(ctx); err != nil {
-		return nil, err
+		return nil, status.Err(err)
 	}
 	st, err := s.keeper.Stat(ctx)
 	if err != nil {
-		return nil, err
+		return nil, status.Err(err)
 	}
 	waiting, active := s.engine.Load()
 	st.OperationsQueued, st.OperationsRunning = int64(waiting), int64(active)
@@ -35,31 +36,31 @@ func (s *nodeService) Stat(ctx context.Context, _ *blockmillpb.StatRequest) (*bl
 // Scrub begins a scrub.
 func (s *nodeService) Scrub(ctx context.Context, req *blockmillpb.ScrubRequest) (*blockmillpb.Started, error) {
 	if err := auth.AllowNode(ctx); err != nil {
-		return nil, err
+		return nil, status.Err(err)
 	}
 	subject, _ := auth.FromContext(ctx)
 	id, err := Scrub(ctx, s.engine, subject.ID, req)
-	return &blockmillpb.Started{OperationId: id}, err
+	return &blockmillpb.Started{OperationId: id}, status.Err(err)
 }
 
 // CollectGarbage begins a garbage collection.
 func (s *nodeService) CollectGarbage(ctx context.Context, req *blockmillpb.CollectGarbageRequest) (*blockmillpb.Started, error) {
 	if err := auth.AllowNode(ctx); err != nil {
-		return nil, err
+		return nil, status.Err(err)
 	}
 	subject, _ := auth.FromContext(ctx)
 	id, err := CollectGarbage(ctx, s.engine, subject.ID, req)
-	return &blockmillpb.Started{OperationId: id}, err
+	return &blockmillpb.Started{OperationId: id}, status.Err(err)
 }
 
 // Events sends what happened of late, and then what happens.
 func (s *nodeService) Events(req *blockmillpb.EventsRequest, stream grpc.ServerStreamingServer[blockmillpb.Event]) error {
 	if err := auth.AllowNode(stream.Context()); err != nil {
-		return err
+		return status.Err(err)
 	}
 	for e := range s.events.Read(stream.Context(), req.GetFollow()) {
 		if err := stream.Send(e); err != nil {
-			return err
+			return status.Err(err)
 		}
 	}
 	return nil

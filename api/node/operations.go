@@ -11,6 +11,7 @@ import (
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/status"
 	"github.com/blockmill/blockmill/pool"
 )
 
@@ -23,15 +24,15 @@ type operationService struct {
 // Watch sends an operation's progress until it is done.
 func (s *operationService) Watch(req *blockmillpb.WatchRequest, stream grpc.ServerStreamingServer[blockmillpb.Progress]) error {
 	if err := operation.Allow(stream.Context(), s.engine, auth.Viewer, req.GetOperationId()); err != nil {
-		return err
+		return status.Err(err)
 	}
 	for p, err := range s.engine.Watch(stream.Context(), req.GetOperationId()) {
 		if err != nil {
-			return err
+			return status.Err(err)
 		}
 		err := stream.Send(&blockmillpb.Progress{DoneBytes: p.Done, TotalBytes: p.Total, Done: p.Stage == operation.Done})
 		if err != nil {
-			return err
+			return status.Err(err)
 		}
 	}
 	return nil
@@ -42,20 +43,20 @@ const maxPage = 1000
 
 // List lists the operations of a folder.
 func (s *operationService) List(ctx context.Context, req *blockmillpb.ListOperationsRequest) (*blockmillpb.ListOperationsResponse, error) {
-	if err := auth.Allow(ctx, auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
-		return nil, fmt.Errorf("folder %q: %w", req.GetFolderId(), err)
+	if err := allowed(ctx, "folder", req.GetFolderId(), auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
+		return nil, status.Err(err)
 	}
 	page, next, err := s.engine.List(operation.Query{
 		Folder: req.GetFolderId(), Size: int(min(req.GetPageSize(), maxPage)), Token: req.GetPageToken(), Pending: req.GetRunning(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, status.Err(err)
 	}
 	resp := &blockmillpb.ListOperationsResponse{NextPageToken: next}
 	for _, op := range page {
 		packed, err := packOperation(op)
 		if err != nil {
-			return nil, err
+			return nil, status.Err(err)
 		}
 		resp.Operations = append(resp.Operations, packed)
 	}

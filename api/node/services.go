@@ -8,6 +8,8 @@ import (
 
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/web"
+	"github.com/blockmill/blockmill/pool"
 )
 
 // Keeper looks after the store that a node is on.
@@ -21,8 +23,9 @@ type Keeper interface {
 	CollectGarbage(ctx context.Context, req *blockmillpb.CollectGarbageRequest) (*blockmillpb.GarbageReport, error)
 }
 
-// Options say what the services serve. Operations, Keeper and Events are required.
+// Options say what the services serve. All but Logger are required.
 type Options struct {
+	Node       *pool.Node
 	Operations *operation.Engine
 	Keeper     Keeper
 	Events     *EventLog
@@ -33,6 +36,8 @@ type Options struct {
 type Services struct {
 	operations operationService
 	node       nodeService
+	pools      poolService
+	disks      diskService
 }
 
 // New makes the services and registers the handlers of their operations, so that
@@ -43,11 +48,21 @@ func New(opts Options) *Services {
 	return &Services{
 		operations: operationService{engine: opts.Operations},
 		node:       nodeService{engine: opts.Operations, keeper: opts.Keeper, events: opts.Events},
+		pools:      poolService{node: opts.Node},
+		disks:      diskService{node: opts.Node},
 	}
+}
+
+// Page gives what the status page of the node is made of.
+func (s *Services) Page(page web.Services) web.Services {
+	page.Node, page.Pools, page.Operations = &s.node, &s.pools, &s.operations
+	return page
 }
 
 // Register gives the services to a server.
 func (s *Services) Register(r grpc.ServiceRegistrar) {
 	blockmillpb.RegisterOperationServiceServer(r, &s.operations)
 	blockmillpb.RegisterNodeServiceServer(r, &s.node)
+	blockmillpb.RegisterPoolServiceServer(r, &s.pools)
+	blockmillpb.RegisterDiskServiceServer(r, &s.disks)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
 )
 
@@ -59,6 +60,12 @@ func (c *config) validate() error {
 	}
 	if _, err := c.accounts(); err != nil {
 		bad("auth.accounts", "%w", err)
+	}
+	if err := (fetch.Guard{Allow: c.Fetch.Allow}).Validate(); err != nil {
+		bad("fetch.allow", "%w", err)
+	}
+	if n := c.Fetch.MaxRedirects; n < 0 || n > 3 {
+		bad("fetch.max_redirects", "%d, want 0 to 3", n)
 	}
 	errs = append(errs, c.checkListeners(), c.checkStore())
 	return errors.Join(errs...)

@@ -14,12 +14,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/compute"
 	"github.com/blockmill/blockmill/api/node"
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/api/server"
-	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/scrub"
+	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/provision"
+	"github.com/blockmill/blockmill/pool/ready"
 )
 
 // daemon is everything that runs. What stands higher uses what stands lower, and
@@ -34,7 +37,7 @@ type daemon struct {
 	inherited  inherited
 	health     health
 
-	arena  *blockio.Arena
+	memory arenas
 	store  *store
 	node   *pool.Node
 	keeper *keeper
@@ -45,6 +48,9 @@ type daemon struct {
 	auth         *auth.Authenticator
 	certificates []*auth.Certificates
 	server       *server.Server
+	services     *node.Services
+	compute      *compute.Services
+	fetchMetrics *fetch.Metrics
 	observer     *http.Server // metrics and health
 
 	serving sync.WaitGroup
@@ -68,9 +74,9 @@ func (d *daemon) open(ctx context.Context) error {
 // openStore opens the store; on the first start it makes one. A data directory
 // that was used before and has none now misses a disk.
 func (d *daemon) openStore(ctx context.Context) error {
-	d.arena = blockio.NewArena(int64(d.conf.Memory.Arena))
+	d.memory = newArenas(d.conf.Memory.Arena)
 	_, err := os.Stat(d.paths.operations)
-	s, err := openStore(ctx, d.paths.store, d.conf.Store, storeOptions{arena: d.arena, log: d.log, create: errors.Is(err, os.ErrNotExist)})
+	s, err := openStore(ctx, d.paths.store, d.conf.Store, storeOptions{arena: d.memory.store, log: d.log, create: errors.Is(err, os.ErrNotExist)})
 	if err != nil {
 		return err
 	}
@@ -86,13 +92,16 @@ func (d *daemon) openNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.node, err = pool.Open(ctx, pool.Options{
-		Store: d.store.Store, Arena: d.arena, DefaultFolder: pool.FolderID(d.conf.DefaultFolder),
+	n, err := pool.Open(ctx, pool.Options{
+		Store: d.store.Store, Arena: d.memory.store, DefaultFolder: pool.FolderID(d.conf.DefaultFolder),
 		Formats: formats, MaxVirtualSize: int64(d.conf.Import.MaxVirtualSize), Logger: d.log,
+		Disks: d.diskDirectories(),
+		Ready: ready.Options{ByteBudget: int64(d.conf.Disks.Ready), Metrics: ready.NewMetrics(d.registry)},
 	})
 	if err != nil {
 		return fmt.Errorf("open node: %w", err)
 	}
+	d.node = n
 	if wrong := d.node.Damage(); wrong != nil {
 		d.log.Error("some records cannot be read", "reason", wrong)
 	}
@@ -102,6 +111,15 @@ func (d *daemon) openNode(ctx context.Context) error {
 	}
 	d.keeper = &keeper{store: d.store, scrubber: scrubber, node: d.node, rate: int64(d.conf.Maintenance.ScrubRate)}
 	return nil
+}
+
+// diskDirectories are where disks are made.
+func (d *daemon) diskDirectories() []provision.Options {
+	var all []provision.Options
+	for _, dir := range d.paths.disks {
+		all = append(all, provision.Options{Path: dir, FillRate: int64(d.conf.Disks.Rate)})
+	}
+	return all
 }
 
 // stop stops everything in the opposite order, as far as it was opened.
@@ -123,6 +141,9 @@ func (d *daemon) stop() error {
 		errs = append(errs, d.observer.Close())
 	}
 	d.serving.Wait()
+	if d.node != nil {
+		errs = append(errs, d.node.Close())
+	}
 	if d.store != nil {
 		errs = append(errs, d.store.close(ctx))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/blockio/scrub"
 	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/provision"
 )
 
 // keeper looks after the store of the daemon.
@@ -33,7 +34,7 @@ func (k *keeper) Stat(ctx context.Context) (*blockmillpb.NodeStat, error) {
 		Chunks:  st.Chunks, Segments: st.Segments, LogicalBytes: st.LogicalBytes, DataBytes: st.DataBytes,
 		UniqueBytes: st.UniqueBytes, StoredBytes: st.StoredBytes, ReclaimableBytes: st.ReclaimableBytes,
 		DataShards: int32(layout.Data), ParityShards: int32(layout.Parity),
-		Shards: k.shards(),
+		Shards: k.shards(), DiskDirectories: k.directories(),
 	}
 	if at := k.scrubber.State().Rows.FinishedAt; !at.IsZero() {
 		out.LastScrub = timestamppb.New(at)
@@ -63,6 +64,21 @@ func (k *keeper) shards() []*blockmillpb.Shard {
 		// What a shard that is not there uses is not known.
 		shard.UsedBytes, _ = s.Used()
 		all = append(all, shard)
+	}
+	return all
+}
+
+func (k *keeper) directories() []*blockmillpb.DiskDirectory {
+	used := make(map[string]int64)
+	for d := range k.node.Disks(pool.Query{}) {
+		used[d.Dir] += d.Size
+	}
+	var all []*blockmillpb.DiskDirectory
+	for _, dir := range k.node.Directories() {
+		all = append(all, &blockmillpb.DiskDirectory{
+			Path: dir.Dir(), FileSystem: fileSystem(dir.Dir()), Reflink: dir.Can(provision.Reflink),
+			FreeBytes: freeBytes(dir.Dir()), UsedBytes: used[dir.Dir()],
+		})
 	}
 	return all
 }

@@ -14,6 +14,7 @@ const defaultData = "var/blockmill"
 // paths are where the daemon keeps what it has.
 type paths struct {
 	data, run, store, operations string
+	spool                        string // of sources that cannot be read in ranges
 	disks                        []string
 	grpcSocket, nbdSocket        string // "" for none
 }
@@ -33,6 +34,7 @@ func (c *config) paths(getenv func(string) string) (paths, error) {
 		run:        cmp.Or(c.RunDir, first("RUNTIME_DIRECTORY"), filepath.Join(data, "run")),
 		store:      cmp.Or(c.Store.Dir, filepath.Join(data, "store")),
 		operations: filepath.Join(data, "operations"),
+		spool:      filepath.Join(data, "spool"),
 		disks:      c.Disks.Dirs,
 	}
 	if len(p.disks) == 0 {

@@ -26,7 +26,7 @@ func (d *daemon) reload(from sources) {
 		d.log.Error("the accounts stay as they were", "reason", err)
 	}
 	d.server.SetConnections(conf.Limits.Connections)
-	d.setFetch(conf)
+	d.compute.SetFetch(d.fetchOptions(conf))
 	d.renewCertificates(true)
 	if !reflect.DeepEqual(fixed(conf), fixed(d.conf)) {
 		d.log.Warn("the configuration has changes that only a restart takes over")

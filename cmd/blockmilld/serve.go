@@ -97,6 +97,9 @@ func (d *daemon) start(ctx context.Context) error {
 	if err := d.engine.Start(ctx); err != nil {
 		return err
 	}
+	if err := d.compute.Sweep(ctx); err != nil {
+		d.log.Warn("what interrupted imports left is still there", "reason", err)
+	}
 	if err := d.listen(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 
 	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/compute"
 	"github.com/blockmill/blockmill/api/node"
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/api/server"
@@ -68,7 +69,21 @@ func (d *daemon) openServer(context.Context) error {
 	endpoint.RegisterApiEndpointServiceServer(d.server, &server.Endpoints{
 		Address: d.conf.GRPC.Advertise, Default: d.grpcAddress,
 	})
-	node.New(node.Options{Operations: d.engine, Keeper: d.keeper, Events: d.events, Logger: d.log}).Register(d.server)
+	d.services = node.New(node.Options{
+		Node: d.node, Operations: d.engine, Keeper: d.keeper, Events: d.events, Logger: d.log,
+	})
+	d.services.Register(d.server)
+	if err := d.openFetch(); err != nil {
+		return err
+	}
+	var err error
+	d.compute, err = compute.New(compute.Options{
+		Node: d.node, Operations: d.engine, Fetch: d.fetchOptions(d.conf), Logger: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.compute.Register(d.server)
 	return nil
 }
 

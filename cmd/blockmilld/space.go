@@ -86,3 +86,23 @@ func freeBytes(dir string) int64 {
 	}
 	return int64(st.Bavail) * st.Bsize
 }
+
+// fileSystem names the kind of a directory's file system, as far as disks are made
+// differently on it.
+func fileSystem(dir string) string {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return ""
+	}
+	switch st.Type {
+	case unix.XFS_SUPER_MAGIC:
+		return "xfs"
+	case unix.BTRFS_SUPER_MAGIC:
+		return "btrfs"
+	case unix.EXT4_SUPER_MAGIC:
+		return "ext4"
+	case unix.TMPFS_MAGIC:
+		return "tmpfs"
+	}
+	return "other"
+}

@@ -1,0 +1,93 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/blockmillpb"
+	"github.com/blockmill/blockmill/api/status"
+	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/ready"
+)
+
+// poolService serves blockmill.v1.PoolService.
+type poolService struct {
+	blockmillpb.UnimplementedPoolServiceServer
+	node *pool.Node
+}
+
+// List lists the pools of a folder's images.
+func (s *poolService) List(ctx context.Context, req *blockmillpb.ListPoolsRequest) (*blockmillpb.ListPoolsResponse, error) {
+	if err := allowed(ctx, "folder", req.GetFolderId(), auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
+		return nil, status.Err(err)
+	}
+	stats := make(map[ready.Key]ready.Stat)
+	for _, st := range s.node.Pools().Stats() {
+		stats[st.Key] = st
+	}
+	resp := new(blockmillpb.ListPoolsResponse)
+	for img := range s.node.Images(pool.Query{Folder: pool.FolderID(req.GetFolderId())}) {
+		if st, ok := stats[ready.Key(img.ID)]; ok {
+			resp.Pools = append(resp.Pools, poolMessage(st))
+		}
+	}
+	return resp, nil
+}
+
+// Get gives the pool of an image.
+func (s *poolService) Get(ctx context.Context, req *blockmillpb.GetPoolRequest) (*blockmillpb.Pool, error) {
+	img, err := findImage(ctx, s.node, req.GetImageId(), auth.Viewer)
+	if err != nil {
+		return nil, status.Err(err)
+	}
+	st, err := s.node.Pools().Stat(ready.Key(img.ID))
+	if err != nil {
+		return nil, status.Err(fmt.Errorf("pool of image %s: %w", img.ID, err))
+	}
+	return poolMessage(st), nil
+}
+
+// Set changes the pool of an image as far as the request says.
+func (s *poolService) Set(ctx context.Context, req *blockmillpb.SetPoolRequest) (*blockmillpb.Pool, error) {
+	img, err := findImage(ctx, s.node, req.GetImageId(), auth.Editor)
+	if err != nil {
+		return nil, status.Err(err)
+	}
+	st, err := s.node.Pools().Stat(ready.Key(img.ID))
+	if err != nil {
+		return nil, status.Err(fmt.Errorf("pool of image %s: %w", img.ID, err))
+	}
+	st, err = s.node.SetPool(ctx, img.ID, changed(st.Settings, req))
+	if err != nil {
+		return nil, status.Err(err)
+	}
+	return poolMessage(st), nil
+}
+
+// changed gives settings with what a request says.
+func changed(s ready.Settings, req *blockmillpb.SetPoolRequest) ready.Settings {
+	if req.Min != nil {
+		s.Min = int(req.GetMin())
+	}
+	if req.Max != nil {
+		s.Max = int(req.GetMax())
+	}
+	if req.Capacity != nil {
+		s.Capacity = int(req.GetCapacity())
+	}
+	if req.IdleSeconds != nil {
+		s.IdleLimit = time.Duration(req.GetIdleSeconds()) * time.Second
+	}
+	return s
+}
+
+func poolMessage(st ready.Stat) *blockmillpb.Pool {
+	return &blockmillpb.Pool{
+		ImageId: string(st.Key), Min: int64(st.Settings.Min), Max: int64(st.Settings.Max),
+		Capacity: int64(st.Settings.Capacity), IdleSeconds: int64(st.Settings.IdleLimit / time.Second),
+		Ready: int64(st.Ready), Target: int64(st.Target), Waiting: int64(st.Waiting), Bytes: st.Bytes,
+		Hits: uint64(st.Hits), Misses: uint64(st.Misses + st.Waits), RefillSeconds: st.Refill.Seconds(),
+	}
+}
