@@ -136,7 +136,7 @@ func (a *Authenticator) Authenticate(p Peer) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	s.UID, s.Local = p.UID, p.Socket
+	s.UID, s.GID, s.Local = p.UID, p.GID, p.Socket
 	return s, nil
 }
 

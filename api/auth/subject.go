@@ -37,9 +37,10 @@ type Subject struct {
 	ID, Type string
 	// Folders are the roles that it has on them.
 	Folders map[pool.FolderID]Role
-	// UID is the caller's on this machine, when Local says that it is known.
-	UID   uint32
-	Local bool
+	// UID and GID are the caller's on this machine, when Local says that they
+	// are known.
+	UID, GID uint32
+	Local    bool
 }
 
 type contextKey struct{}

@@ -52,6 +52,7 @@ func imageKind(n *pool.Node) *kind[pool.Image] {
 // imageHandlers are those of the operations on images.
 func (c *core) imageHandlers(handlers map[string]operation.Handler) {
 	handlers[imageCreate] = createImage{c}
+	handlers[imageFromFile] = createImageFromFile{createImage{c}}
 	handlers[imageUpdate] = operation.HandlerFunc(c.runUpdateImage)
 	handlers[imageDelete] = deletion(func(ctx context.Context, id string) error {
 		return c.node.DeleteImage(ctx, pool.ImageID(id))

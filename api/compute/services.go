@@ -72,6 +72,9 @@ func New(opts Options) (*Services, error) {
 // SetFetch says where from, and how, URLs are fetched from now on.
 func (s *Services) SetFetch(o fetch.Options) { s.core.fetch.Store(&o) }
 
+// Images is the service of images.
+func (s *Services) Images() computepb.ImageServiceServer { return s.images }
+
 // Register gives the services to a server.
 func (s *Services) Register(r grpc.ServiceRegistrar) {
 	computepb.RegisterImageServiceServer(r, s.images)

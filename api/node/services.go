@@ -29,6 +29,7 @@ type Options struct {
 	Operations *operation.Engine
 	Keeper     Keeper
 	Events     *EventLog
+	Images     ImageMaker
 	Logger     *slog.Logger
 }
 
@@ -38,6 +39,7 @@ type Services struct {
 	node       nodeService
 	pools      poolService
 	disks      diskService
+	images     imageService
 }
 
 // New makes the services and registers the handlers of their operations, so that
@@ -50,6 +52,7 @@ func New(opts Options) *Services {
 		node:       nodeService{engine: opts.Operations, keeper: opts.Keeper, events: opts.Events},
 		pools:      poolService{node: opts.Node},
 		disks:      diskService{node: opts.Node},
+		images:     imageService{images: opts.Images},
 	}
 }
 
@@ -65,4 +68,5 @@ func (s *Services) Register(r grpc.ServiceRegistrar) {
 	blockmillpb.RegisterNodeServiceServer(r, &s.node)
 	blockmillpb.RegisterPoolServiceServer(r, &s.pools)
 	blockmillpb.RegisterDiskServiceServer(r, &s.disks)
+	blockmillpb.RegisterImageServiceServer(r, &s.images)
 }

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/blockmill/blockmill/api/auth"
 )
 
 // cancelByPost is how the documentation cancels an operation; the protocol's own
@@ -30,7 +32,7 @@ var cancelByPost = &annotations.HttpRule{
 }
 
 // REST is the handler of the services that are registered, as HTTP with JSON.
-// Requests for anything else go to fallback.
+// Requests for anything else go to fallback, with their subject, if there is one.
 func (s *Server) REST(fallback http.Handler) (http.Handler, error) {
 	rules := []*annotations.HttpRule{}
 	if _, ok := s.grpc.GetServiceInfo()["yandex.cloud.operation.OperationService"]; ok {
@@ -40,7 +42,7 @@ func (s *Server) REST(fallback http.Handler) (http.Handler, error) {
 		vanguard.WithDefaultServiceOptions(vanguard.WithMaxMessageBufferBytes(restBuffer)),
 		vanguard.WithCodec(jsonCodec),
 		vanguard.WithRules(rules...),
-		vanguard.WithUnknownHandler(fallback),
+		vanguard.WithUnknownHandler(s.identified(fallback)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("make REST of the services: %w", err)
@@ -118,6 +120,19 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, peerKey{}, known.peer)
 	}
 	return ctx
+}
+
+// identified puts the caller's subject into the context of what is no service.
+func (s *Server) identified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		peer := peerFrom(ctx)
+		peer.Token = auth.BearerToken(r.Header.Get("Authorization"))
+		if subject, err := s.opts.Authenticator.Authenticate(peer); err == nil {
+			ctx = auth.NewContext(ctx, subject)
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // limited bounds requests in number and size, and adds what TLS knows of the peer.

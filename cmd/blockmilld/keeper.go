@@ -28,25 +28,17 @@ func (k *keeper) Stat(ctx context.Context) (*blockmillpb.NodeStat, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stat store: %w", err)
 	}
-	layout := k.store.dir.Layout()
+	layout, n := k.store.dir.Layout(), k.node.Counts()
 	out := &blockmillpb.NodeStat{
 		Version: version,
 		Chunks:  st.Chunks, Segments: st.Segments, LogicalBytes: st.LogicalBytes, DataBytes: st.DataBytes,
 		UniqueBytes: st.UniqueBytes, StoredBytes: st.StoredBytes, ReclaimableBytes: st.ReclaimableBytes,
 		DataShards: int32(layout.Data), ParityShards: int32(layout.Parity),
-		Shards: k.shards(), DiskDirectories: k.directories(),
+		Images: int64(n.Images), Snapshots: int64(n.Snapshots), Disks: int64(n.Disks),
+		Shards: k.shards(), DiskDirectories: k.directories(n.DiskBytes),
 	}
 	if at := k.scrubber.State().Rows.FinishedAt; !at.IsZero() {
 		out.LastScrub = timestamppb.New(at)
-	}
-	for range k.node.Images(pool.Query{}) {
-		out.Images++
-	}
-	for range k.node.Snapshots(pool.Query{}) {
-		out.Snapshots++
-	}
-	for range k.node.Disks(pool.Query{}) {
-		out.Disks++
 	}
 	return out, nil
 }
@@ -68,11 +60,7 @@ func (k *keeper) shards() []*blockmillpb.Shard {
 	return all
 }
 
-func (k *keeper) directories() []*blockmillpb.DiskDirectory {
-	used := make(map[string]int64)
-	for d := range k.node.Disks(pool.Query{}) {
-		used[d.Dir] += d.Size
-	}
+func (k *keeper) directories(used map[string]int64) []*blockmillpb.DiskDirectory {
 	var all []*blockmillpb.DiskDirectory
 	for _, dir := range k.node.Directories() {
 		all = append(all, &blockmillpb.DiskDirectory{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/http"
 
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -69,10 +68,6 @@ func (d *daemon) openServer(context.Context) error {
 	endpoint.RegisterApiEndpointServiceServer(d.server, &server.Endpoints{
 		Address: d.conf.GRPC.Advertise, Default: d.grpcAddress,
 	})
-	d.services = node.New(node.Options{
-		Node: d.node, Operations: d.engine, Keeper: d.keeper, Events: d.events, Logger: d.log,
-	})
-	d.services.Register(d.server)
 	if err := d.openFetch(); err != nil {
 		return err
 	}
@@ -84,6 +79,10 @@ func (d *daemon) openServer(context.Context) error {
 		return err
 	}
 	d.compute.Register(d.server)
+	d.services = node.New(node.Options{
+		Node: d.node, Operations: d.engine, Keeper: d.keeper, Events: d.events, Images: d.compute, Logger: d.log,
+	})
+	d.services.Register(d.server)
 	return nil
 }
 
@@ -119,7 +118,7 @@ func (d *daemon) listen() error {
 	if err != nil {
 		return err
 	}
-	rest, err := d.server.REST(http.HandlerFunc(server.NotFound))
+	rest, err := d.server.REST(d.page())
 	if err != nil {
 		return err
 	}
