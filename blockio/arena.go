@@ -39,8 +39,7 @@ type waiter struct {
 	ready chan struct{}
 }
 
-// reclaimer is a holder of buffers that can do without them. It is called
-// without the arena's lock and drops, in time, about n bytes.
+// reclaimer is what OnShortage registers.
 type reclaimer struct{ drop func(n int64) }
 
 // maxClass bounds the size classes: the largest is BlockSize << (maxClass-1),
@@ -206,26 +205,18 @@ func sizeClass(n int) (class int, size int64) {
 	return class, BlockSize << class
 }
 
-// OnShortage registers a holder of buffers that can do without them. When others
-// wait, drop is called, without the arena's lock and perhaps concurrently, and
-// releases in time about n bytes. The holder ends that with stop.
+// OnShortage registers a holder of buffers that it can do without. When others
+// wait, drop is called, by any goroutine and without the arena's lock, to
+// release about n bytes, in time. The caller ends that with stop; a call of drop
+// may still be under way then.
 func (a *Arena) OnShortage(drop func(n int64)) (stop func()) {
-	r := a.addReclaimer(drop)
-	return func() { a.removeReclaimer(r) }
-}
-
-// addReclaimer registers a holder of buffers that it can drop when others
-// wait. The caller ends it with removeReclaimer.
-func (a *Arena) addReclaimer(drop func(n int64)) *reclaimer {
 	r := &reclaimer{drop: drop}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.reclaims[r] = struct{}{}
-	return r
-}
-
-func (a *Arena) removeReclaimer(r *reclaimer) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.reclaims, r)
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.reclaims, r)
+	}
 }

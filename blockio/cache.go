@@ -39,11 +39,11 @@ func (o CacheOptions) withDefaults(arena *Arena) CacheOptions {
 // just what was asked. When others wait for the arena it drops its blocks.
 type Cache struct {
 	// Immutable.
-	src       io.ReaderAt
-	size      int64
-	arena     *Arena
-	opts      CacheOptions
-	reclaimer *reclaimer
+	src   io.ReaderAt
+	size  int64
+	arena *Arena
+	opts  CacheOptions
+	stop  func() // of the arena's asking for memory
 
 	// mu is taken before the arena's own lock.
 	mu     sync.Mutex
@@ -74,7 +74,7 @@ func NewCache(src io.ReaderAt, size int64, arena *Arena, opts CacheOptions) *Cac
 		src: src, size: size, arena: arena, opts: opts.withDefaults(arena),
 		blocks: map[int64]*cacheBlock{},
 	}
-	c.reclaimer = arena.addReclaimer(c.drop)
+	c.stop = arena.OnShortage(c.drop)
 	return c
 }
 
@@ -103,7 +103,7 @@ func (c *Cache) ReadAt(p []byte, off int64) (int, error) {
 
 // Close drops all blocks. Reads under way end well, later ones fail.
 func (c *Cache) Close() error {
-	c.arena.removeReclaimer(c.reclaimer)
+	c.stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

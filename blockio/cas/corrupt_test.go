@@ -54,7 +54,9 @@ func TestFlips(t *testing.T) {
 			}
 			r := &rotten{Volume: v, name: name}
 			r.off.Store(-1)
-			s := openStore(t, testOptions(r, ""))
+			opts := testOptions(r, "")
+			opts.CacheMemory = -1 // every byte is read every time
+			s := openStore(t, opts)
 			noticed := 0
 			for off := 0; off < len(p); off += every(7) {
 				r.off.Store(int64(off))

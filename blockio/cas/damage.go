@@ -115,7 +115,7 @@ func (d *damageFinder) manifest(ctx context.Context, id ManifestID) (err error) 
 
 // chunk is the error of a chunk that is damaged.
 func (d *damageFinder) chunk(ctx context.Context, c chunk) error {
-	loc, err := d.store.index.resolve(ctx, c.id)
+	loc, err := d.store.index.resolve(ctx, c.id, false)
 	if err != nil {
 		return err
 	}

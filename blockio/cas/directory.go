@@ -60,10 +60,21 @@ type directories struct {
 	mu    sync.RWMutex
 	byID  map[SegmentID]*list.Element // guarded by mu
 	order *list.List                  // of *directory, latest first; guarded by mu
+	// asked counts single chunks that were looked up in segments whose
+	// directories are not cached. Guarded by mu.
+	asked map[SegmentID]int
 }
 
+const (
+	// directoryPays is how many single chunks of a segment are looked up before
+	// its directory is loaded, which costs about as much.
+	directoryPays = 16
+	// askedMost bounds the segments that are counted.
+	askedMost = 4 << 10
+)
+
 func newDirectories(most int) *directories {
-	return &directories{most: most, byID: make(map[SegmentID]*list.Element), order: list.New()}
+	return &directories{most: most, byID: make(map[SegmentID]*list.Element), order: list.New(), asked: make(map[SegmentID]int)}
 }
 
 // find looks a chunk up in all cached directories, latest first.
@@ -78,9 +89,22 @@ func (ds *directories) find(id chunkID) (location, bool) {
 	return location{}, false
 }
 
+// pays notes that a chunk of a segment was looked up, and says whether it is time
+// to load the segment's directory.
+func (ds *directories) pays(id SegmentID) bool {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if len(ds.asked) >= askedMost {
+		clear(ds.asked)
+	}
+	ds.asked[id]++
+	return ds.asked[id] >= directoryPays
+}
+
 func (ds *directories) put(d *directory) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
+	delete(ds.asked, d.id)
 	if el, ok := ds.byID[d.id]; ok {
 		ds.order.MoveToFront(el)
 		return

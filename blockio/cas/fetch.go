@@ -5,7 +5,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"slices"
+
+	"github.com/blockmill/blockmill/blockio"
 )
 
 // want is a part of a chunk and where it goes: the decoded bytes from skip on
@@ -14,11 +18,18 @@ type want struct {
 	location
 	dst  []byte
 	skip int
+	at   int64 // of the chunk in the image, for errors
+	// claimed says that the chunk is to be cached, and the claim not settled.
+	claimed bool
 }
 
 // maxGap is how many stored bytes between two wanted chunks are read along
 // rather than skipped by a second read.
 const maxGap = 64 << 10
+
+// errMoved says that a segment was compacted away between the look at the index
+// and the read.
+var errMoved = errors.New("the segment was compacted away")
 
 // fetch fills all wants. It reads neighbouring records in one go, each segment
 // from its beginning to its end.
@@ -58,6 +69,9 @@ func (s *Store) fetchRun(ctx context.Context, reads *readBuffers, wants []want) 
 	}
 	obj, err := s.objects.get(ctx, wants[0].segment)
 	if err != nil {
+		if errors.Is(err, blockio.ErrNotFound) && !s.segments.exists(wants[0].segment) {
+			err = fmt.Errorf("%w: %w", errMoved, err)
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, s.objects.put(obj)) }()
@@ -77,7 +91,11 @@ func (s *Store) fetchRun(ctx context.Context, reads *readBuffers, wants []want) 
 	if err := readFull(obj, object, buf[:n], start); err != nil {
 		return err
 	}
-	for _, w := range wants {
+	for i := range wants {
+		if i > 0 {
+			runtime.Gosched() // as in storeRound
+		}
+		w := &wants[i]
 		var stored []byte
 		check := func(p []byte) (err error) {
 			stored, err = openRecord(p, object, w.entry)
@@ -98,8 +116,14 @@ func (s *Store) fetchRun(ctx context.Context, reads *readBuffers, wants []want) 
 	return nil
 }
 
-// deliver decodes the stored bytes of a want into its place.
-func (s *Store) deliver(w want, stored []byte) error {
+// deliver decodes the stored bytes of a want into its place, by way of the cache
+// if the want has a claim there.
+func (s *Store) deliver(w *want, stored []byte) error {
+	if w.claimed {
+		if buf := s.chunks.memory(w.id, int(w.raw)); buf != nil {
+			return s.deliverCached(w, stored, buf)
+		}
+	}
 	if w.skip == 0 && len(w.dst) == int(w.raw) {
 		return s.coders.decode(w.codec, w.dst, stored)
 	}
@@ -113,5 +137,16 @@ func (s *Store) deliver(w want, stored []byte) error {
 		return err
 	}
 	copy(w.dst, whole[w.skip:])
+	return nil
+}
+
+func (s *Store) deliverCached(w *want, stored []byte, buf *blockio.Buffer) error {
+	if err := s.coders.decode(w.codec, buf.Bytes(), stored); err != nil {
+		buf.Release()
+		return err
+	}
+	copy(w.dst, buf.Bytes()[w.skip:])
+	s.chunks.settle(w.id, buf)
+	w.claimed = false
 	return nil
 }

@@ -155,8 +155,7 @@ func FuzzManifest(f *testing.F) {
 				resealManifest(p)
 			}
 		}
-		m := &manifest{obj: memObject{bytes.NewReader(p)}}
-		m.pages.most, m.parts.most = keptPages, keptParts
+		m := &manifest{obj: memObject{bytes.NewReader(p)}, pages: newPages()}
 		if err := m.load(store, id); err != nil {
 			wellBehaved(t, err)
 			return

@@ -2,7 +2,6 @@ package cas
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -18,6 +17,12 @@ type Image struct {
 	manifest *manifest
 	reads    *readBuffers
 	closed   atomic.Bool
+}
+
+// partKey names the part of a manifest for a window.
+type partKey struct {
+	manifest ManifestID
+	window   int64
 }
 
 // OpenImage opens an image by its manifest; ErrNotFound without one. The first
@@ -84,8 +89,9 @@ func (im *Image) Chunks() int64 { return im.manifest.foot.chunks }
 // DataBytes is how many bytes of the image are in chunks; the rest is zero.
 func (im *Image) DataBytes() int64 { return im.manifest.foot.data }
 
-// ReadAt reads guest bytes. Large reads are the efficient ones: their chunks are
-// fetched in the order in which they lie in the segments.
+// ReadAt reads guest bytes. The chunks of a large read are fetched in the order in
+// which they lie in the segments; those of which a small read wants a part are
+// kept decoded for a while.
 func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 	size := im.Size()
 	if off < 0 {
@@ -102,61 +108,6 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("read image %v: %w", im.manifest.head.id, err)
 	}
 	return len(p), end
-}
-
-func (im *Image) read(ctx context.Context, p []byte, off int64) error {
-	if im.closed.Load() {
-		return ErrClosed
-	}
-	// A segment may be compacted away between the look at the index and the
-	// read; the next look finds the chunk's new place.
-	for try := 0; ; try++ {
-		wants, err := im.plan(ctx, p, off)
-		if err == nil {
-			err = im.store.fetch(ctx, im.reads, wants)
-		}
-		if !errors.Is(err, blockio.ErrNotFound) || try == 2 {
-			return err
-		}
-	}
-}
-
-// plan zeroes the gaps of a range and lists the chunks that fill the rest.
-func (im *Image) plan(ctx context.Context, p []byte, off int64) ([]want, error) {
-	var wants []want
-	end, filled := off+int64(len(p)), off // all below filled is planned
-	for at, err := range im.manifest.places(off / WindowSize) {
-		if err != nil {
-			return nil, err
-		}
-		base := int64(at.window) * WindowSize
-		if base >= end {
-			break
-		}
-		chunks, err := im.manifest.part(at)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range chunks {
-			from, to := base+int64(c.off), base+int64(c.off)+int64(c.len)
-			if to <= off || from >= end {
-				continue
-			}
-			lo, hi := max(from, off), min(to, end)
-			clear(p[filled-off : lo-off])
-			filled = hi
-			loc, err := im.store.index.resolve(ctx, c.id)
-			if err != nil {
-				return nil, fmt.Errorf("chunk %v at %d: %w", c.id, from, err)
-			}
-			if loc.raw != c.len {
-				return nil, corrupt(im.manifest.head.id.object(), at.off, "chunk %v of %d bytes, segment %v has %d", c.id, c.len, loc.segment, loc.raw)
-			}
-			wants = append(wants, want{location: loc, dst: p[lo-off : hi-off], skip: int(lo - from)})
-		}
-	}
-	clear(p[filled-off:])
-	return wants, nil
 }
 
 // Extents tells which runs hold data, from the manifest alone. Data may contain
@@ -218,7 +169,7 @@ func (im *Image) runs(ctx context.Context, off, end int64) iter.Seq2[blockio.Ext
 			}
 			var chunks []chunk
 			if err == nil {
-				chunks, err = im.manifest.part(at)
+				chunks, err = im.window(int64(at.window))
 			}
 			if err != nil {
 				yield(blockio.Extent{}, fmt.Errorf("map image: %w", err))

@@ -65,7 +65,7 @@ func (x *index) acquire(ctx context.Context, id chunkID, touch func(SegmentID) b
 		case ok && touch(st.id):
 			return known, nil
 		case !ok:
-			loc, ok, err := x.locate(ctx, id)
+			loc, ok, err := x.locate(ctx, id, true)
 			if err != nil {
 				return 0, err
 			}
@@ -79,8 +79,9 @@ func (x *index) acquire(ctx context.Context, id chunkID, touch func(SegmentID) b
 	}
 }
 
-// locate finds a chunk of a sealed segment that is in the database.
-func (x *index) locate(ctx context.Context, id chunkID) (location, bool, error) {
+// locate finds a chunk of a sealed segment that is in the database. Warm says that
+// its neighbours will be asked for next.
+func (x *index) locate(ctx context.Context, id chunkID, warm bool) (location, bool, error) {
 	if !x.marks.maybe(id) {
 		return location{}, false, nil
 	}
@@ -91,8 +92,11 @@ func (x *index) locate(ctx context.Context, id chunkID) (location, bool, error) 
 	if err != nil || !ok || !x.exists(loc.segment) {
 		return location{}, false, err
 	}
-	// Its neighbours will be asked for next. A directory that cannot be read
-	// is no reason to fail: the database has the answer.
+	if !warm && !x.dirs.pays(loc.segment) {
+		return loc, true, nil
+	}
+	// A directory that cannot be read is no reason to fail: the database has
+	// the answer.
 	if dir, err := x.load(ctx, loc.segment); err == nil {
 		x.dirs.put(dir)
 	}
@@ -101,8 +105,8 @@ func (x *index) locate(ctx context.Context, id chunkID) (location, bool, error) 
 
 // resolve finds a chunk for reading. The chunks of a durable manifest are in
 // sealed segments, though maybe not in the database yet.
-func (x *index) resolve(ctx context.Context, id chunkID) (location, error) {
-	loc, ok, err := x.locate(ctx, id)
+func (x *index) resolve(ctx context.Context, id chunkID, warm bool) (location, error) {
+	loc, ok, err := x.locate(ctx, id, warm)
 	if err != nil || ok {
 		return loc, err
 	}
@@ -110,7 +114,7 @@ func (x *index) resolve(ctx context.Context, id chunkID) (location, error) {
 		return loc, nil
 	}
 	// The queue may have been drained between the two looks.
-	if loc, ok, err = x.locate(ctx, id); err != nil || ok {
+	if loc, ok, err = x.locate(ctx, id, warm); err != nil || ok {
 		return loc, err
 	}
 	x.mu.Lock()

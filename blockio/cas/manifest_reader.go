@@ -1,30 +1,32 @@
 package cas
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/blockmill/blockmill/blockio"
 )
 
 // manifest is a committed manifest, open for reading. Its directory and parts
-// are read when they are needed, and a few are kept.
+// are read when they are needed, and some pages of the directory are kept.
 type manifest struct {
 	obj  blockio.Object
 	head manifestHead
 	foot manifestFoot
 
-	pages memo[int64, []place]
-	parts memo[uint32, []chunk]
+	pages *memo[int64, []place]
 }
 
-// Kept of each open manifest: 1 MiB of directory, and at most 640 KiB of parts.
-const (
-	keptPages = 256
-	keptParts = 16
-)
+// keptPages are kept of each open manifest: 1 MiB of directory.
+const keptPages = 256
+
+func newPages() *memo[int64, []place] {
+	return newMemo[int64](keptPages, func([]place) int { return 1 })
+}
 
 func openManifest(ctx context.Context, v blockio.Volume, store StoreID, id ManifestID) (*manifest, error) {
 	obj, err := v.Open(ctx, id.object())
@@ -34,8 +36,7 @@ func openManifest(ctx context.Context, v blockio.Volume, store StoreID, id Manif
 	if err != nil {
 		return nil, fmt.Errorf("open manifest %v: %w", id, err)
 	}
-	m := &manifest{obj: obj}
-	m.pages.most, m.parts.most = keptPages, keptParts
+	m := &manifest{obj: obj, pages: newPages()}
 	if err := m.load(store, id); err != nil {
 		return nil, errors.Join(fmt.Errorf("open manifest: %w", err), obj.Close())
 	}
@@ -94,12 +95,8 @@ func (m *manifest) search(window int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for i, pl := range p {
-		if int64(pl.window) >= window {
-			return lo*pagePlaces + int64(i), nil
-		}
-	}
-	return m.foot.windows, nil
+	i, _ := slices.BinarySearchFunc(p, window, func(pl place, w int64) int { return cmp.Compare(int64(pl.window), w) })
+	return lo*pagePlaces + int64(i), nil
 }
 
 // places yields the places of windows from first on, in order.
@@ -130,16 +127,30 @@ func (m *manifest) places(first int64) iter.Seq2[place, error] {
 	}
 }
 
-// part returns the chunks of a place. They are shared: callers only read them.
-func (m *manifest) part(at place) ([]chunk, error) {
-	return m.parts.get(at.window, func() (chunks []chunk, err error) {
-		object, limit := m.head.id.object(), windowLen(m.head.size, int64(at.window))
-		err = readChecked(m.obj, object, make([]byte, at.size()), at.off, func(p []byte) error {
-			chunks, err = parsePart(make([]chunk, 0, at.count), p, object, at, limit)
-			return err
-		})
-		return chunks, err
+// part reads the chunks of a place.
+func (m *manifest) part(at place) (chunks []chunk, err error) {
+	object, limit := m.head.id.object(), windowLen(m.head.size, int64(at.window))
+	err = readChecked(m.obj, object, make([]byte, at.size()), at.off, func(p []byte) error {
+		chunks, err = parsePart(make([]chunk, 0, at.count), p, object, at, limit)
+		return err
 	})
+	return chunks, err
+}
+
+// window reads the chunks of a window, none when it holds no data.
+func (m *manifest) window(index int64) ([]chunk, error) {
+	i, err := m.search(index)
+	if err != nil || i == m.foot.windows {
+		return nil, err
+	}
+	p, err := m.page(i / pagePlaces)
+	if err != nil {
+		return nil, err
+	}
+	if at := p[i%pagePlaces]; int64(at.window) == index {
+		return m.part(at)
+	}
+	return nil, nil
 }
 
 func (m *manifest) close() error { return m.obj.Close() }

@@ -2,19 +2,25 @@ package cas
 
 import "sync"
 
-// memo remembers the results of load for up to most keys; any of them makes room
-// for a new one. Two callers that miss one key both load it.
+// memo remembers the results of load, up to a total cost of most; any of them
+// make room for a new one. Two callers that miss one key both load it.
 type memo[K comparable, V any] struct {
 	most int
+	cost func(V) int
 
-	mu   sync.Mutex
-	vals map[K]V // guarded by mu
+	mu    sync.RWMutex
+	vals  map[K]V // guarded by mu
+	total int     // cost of all; guarded by mu
+}
+
+func newMemo[K comparable, V any](most int, cost func(V) int) *memo[K, V] {
+	return &memo[K, V]{most: most, cost: cost, vals: make(map[K]V)}
 }
 
 func (m *memo[K, V]) get(key K, load func() (V, error)) (V, error) {
-	m.mu.Lock()
+	m.mu.RLock()
 	v, ok := m.vals[key]
-	m.mu.Unlock()
+	m.mu.RUnlock()
 	if ok {
 		return v, nil
 	}
@@ -24,14 +30,16 @@ func (m *memo[K, V]) get(key K, load func() (V, error)) (V, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.vals == nil {
-		m.vals = make(map[K]V)
+	if _, ok := m.vals[key]; ok {
+		return v, nil
 	}
-	for old := range m.vals {
-		if len(m.vals) < m.most {
+	m.total += m.cost(v)
+	for k, old := range m.vals {
+		if m.total <= m.most {
 			break
 		}
-		delete(m.vals, old)
+		m.total -= m.cost(old)
+		delete(m.vals, k)
 	}
 	m.vals[key] = v
 	return v, nil

@@ -46,6 +46,10 @@ type Options struct {
 	BufferSize, Buffers int
 	// ReadBuffers are those for reading, of BufferSize too; by default 8.
 	ReadBuffers int
+	// CacheMemory bounds the decoded chunks that are kept for small reads; by
+	// default, and at most, a quarter of the arena. They are dropped when
+	// others wait for it. Less than nothing keeps none.
+	CacheMemory int64
 	// IndexMemory is about how much the index may gather before it writes;
 	// by default 8 MiB. It takes up to three times as much.
 	IndexMemory int64
@@ -75,6 +79,9 @@ func (o Options) withDefaults() Options {
 		for o.BufferSize > 256<<10 && int64(o.BufferSize*(o.Buffers+o.ReadBuffers)) > o.Arena.Limit()/4 {
 			o.BufferSize /= 2
 		}
+	}
+	if quarter := o.Arena.Limit() / 4; o.CacheMemory == 0 || o.CacheMemory > quarter {
+		o.CacheMemory = quarter
 	}
 	o.IndexMemory = orDefault(o.IndexMemory, 8<<20)
 	o.OpenSegments = orDefault(o.OpenSegments, 64)

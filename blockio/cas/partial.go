@@ -74,7 +74,7 @@ func (s *Store) loadPartial(ctx context.Context, id ManifestID, size int64) (p *
 			return nil, err
 		}
 		for _, c := range chunks {
-			if _, err := s.index.resolve(ctx, c.id); err != nil {
+			if _, err := s.index.resolve(ctx, c.id, true); err != nil {
 				return nil, fmt.Errorf("chunk %v of window %d: %w", c.id, at.window, err)
 			}
 		}

@@ -15,6 +15,10 @@ import (
 // memory, a few hundred KiB each.
 const cachedDirectories = 32
 
+// partsMemory bounds the parts of manifests that are kept in memory, in bytes:
+// those of about 16 GiB of data.
+const partsMemory = 16 << 20
+
 // Store is one open store.
 type Store struct {
 	opts     Options
@@ -28,7 +32,11 @@ type Store struct {
 	records  *recordTable
 	counters counters
 	workers  sync.Pool // of *worker
-	scratch  sync.Pool // of *[]byte, for chunks that are wanted in part
+	scratch  sync.Pool // of *[]byte, for chunks that are wanted in part and not cached
+
+	parts      *memo[partKey, []chunk] // of open images
+	chunks     *chunkCache
+	imageReads sync.Pool // of *imageRead
 
 	// roots is held for reading by whatever makes or drops a root of garbage
 	// collection, and for writing while that gathers the roots.
@@ -120,6 +128,10 @@ func openLocked(ctx context.Context, opts Options, lock *blockio.DirLock) (*Stor
 		objects:  newOpenObjects(opts.Volume, opts.OpenSegments),
 		workers:  sync.Pool{New: func() any { return new(worker) }},
 		scratch:  sync.Pool{New: func() any { return new([]byte) }},
+
+		parts:      newMemo[partKey](partsMemory, func(p []chunk) int { return 64 + len(p)*chunkEntrySize }),
+		imageReads: sync.Pool{New: func() any { return new(imageRead) }},
+
 		sessions: make(map[*Session]struct{}),
 		images:   make(map[ManifestID]int),
 		doomed:   make(map[ManifestID]struct{}),
@@ -141,6 +153,7 @@ func openLocked(ctx context.Context, opts Options, lock *blockio.DirLock) (*Stor
 	if err := s.catchUp(ctx); err != nil {
 		return nil, errors.Join(err, s.index.close(), s.objects.close())
 	}
+	s.chunks = newChunkCache(opts.Arena, opts.CacheMemory)
 	s.index.remember()
 	return s, nil
 }
@@ -262,6 +275,7 @@ func (s *Store) Close() error {
 	if s.reads != nil {
 		s.reads.close()
 	}
+	s.chunks.close()
 	err := errors.Join(s.index.close(), s.objects.close(), unlock(s.lock))
 	if err != nil {
 		return fmt.Errorf("close store: %w", err)

@@ -102,7 +102,7 @@ func (s *Store) eachChunk(ctx context.Context, id ManifestID, each func(*manifes
 			return err
 		}
 		for _, c := range chunks {
-			loc, err := s.index.resolve(ctx, c.id)
+			loc, err := s.index.resolve(ctx, c.id, true)
 			if err != nil {
 				return fmt.Errorf("chunk %v of window %d: %w", c.id, at.window, err)
 			}

@@ -71,13 +71,13 @@ func (im *Image) verifyWindow(ctx context.Context, at place, buf []byte, d *Dige
 	if err := im.read(ctx, buf, int64(at.window)*WindowSize); err != nil {
 		return err
 	}
-	chunks, err := im.manifest.part(at)
+	chunks, err := im.window(int64(at.window))
 	if err != nil {
 		return err
 	}
 	for _, c := range chunks {
 		if got := identify(buf[c.off : c.off+c.len]); got != c.id {
-			loc, err := im.store.index.resolve(ctx, c.id)
+			loc, err := im.store.index.resolve(ctx, c.id, true)
 			if err != nil {
 				return err
 			}
