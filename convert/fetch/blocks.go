@@ -133,16 +133,18 @@ func (b *blocks) find(p []byte, off int64) (bl *block, n int, err error) {
 	if bl == nil && (small || b.scan) {
 		bl = b.load(index)
 	}
-	if small {
-		b.readAhead(index)
-	}
-	if bl != nil {
+	if bl != nil { // pinned first: reading ahead looks for memory
 		b.clock++
 		bl.used = b.clock
 		bl.refs++
-		return bl, 0, nil
 	}
 	if small {
+		b.readAhead(index)
+	}
+	switch {
+	case bl != nil:
+		return bl, 0, nil
+	case small:
 		return nil, min(len(p), int(b.start(index+1)-off)), nil
 	}
 	end := off + int64(len(p))

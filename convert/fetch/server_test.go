@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert/fetch"
 )
 
@@ -170,5 +171,31 @@ func TestSingleFlight(t *testing.T) {
 	wg.Wait()
 	if n := s.served.Load(); n > int64(len(s.content)) {
 		t.Errorf("%d bytes fetched of %d", n, len(s.content))
+	}
+}
+
+// TestLittleMemory reads on and on with memory for a few blocks only, from which
+// what is fetched ahead must not take those that are being read.
+func TestLittleMemory(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, content(4<<20, 3))
+	opts := local()
+	opts.Arena = blockio.NewArena(1 << 20)
+	src := mustOpen(t, s.URL, opts)
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			p := make([]byte, 10_000)
+			for off := i * 600_000; off+len(p) < min(len(s.content), (i+2)*600_000); off += len(p) {
+				if _, err := src.ReadAt(p, int64(off)); err != nil || !bytes.Equal(p, s.content[off:off+len(p)]) {
+					t.Errorf("read at %d: %v", off, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := src.Close(); err != nil || opts.Arena.InUse() != 0 {
+		t.Errorf("%d bytes in use after the end, %v", opts.Arena.InUse(), err)
 	}
 }
