@@ -1,0 +1,67 @@
+package disks_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/blockmill/blockmill/bench/disks"
+)
+
+// TestLatency prints what making disks takes; see the case disk of blockbench.
+func TestLatency(t *testing.T) {
+	image := os.Getenv("BLOCKMILL_DISK_IMAGE")
+	if image == "" {
+		t.Skip("BLOCKMILL_DISK_IMAGE names no image")
+	}
+	kind := os.Getenv("BLOCKMILL_DISK_FS")
+	p, err := disks.Open(t.Context(), t.TempDir(), kind, image)
+	defer func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err != nil {
+		t.Fatal(err)
+	}
+	show := func(what string, l disks.Latencies, err error) {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			return
+		}
+		t.Logf("%-5s %-32s p50 %8v p99 %8v max %8v", kind, what, l.Quantile(0.5).Round(time.Microsecond), l.Quantile(0.99).Round(time.Microsecond), l[len(l)-1].Round(time.Microsecond))
+	}
+	fill := func(n int) {
+		if err := p.Clear(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := p.Fill(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("pool of %d filled in %v", n, time.Since(began))
+	}
+	for range 2 {
+		fill(220)
+		if err := p.Fill(t.Context(), 220); err != nil {
+			t.Fatal(err)
+		}
+		l, err := disks.InARow(t.Context(), 200, p.Create)
+		show("hit, 200 in a row", l, err)
+		fill(60)
+		l, err = disks.AtOnce(t.Context(), 50, p.Create)
+		show("hit, 50 at once", l, err)
+	}
+	fill(0)
+	l, err := disks.InARow(t.Context(), 50, p.Create)
+	show("miss, 50 in a row", l, err)
+	for _, c := range []struct {
+		name string
+		n    int
+		f    func(context.Context, int) error
+	}{{"qemu-img create -b", 50, p.QEMUOverlay}, {"cp --reflink=always", 50, p.Reflink}, {"qemu-img convert", 3, p.FullCopy}} {
+		l, err = disks.InARow(t.Context(), c.n, c.f)
+		show(c.name, l, err)
+	}
+}

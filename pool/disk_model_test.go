@@ -1,0 +1,462 @@
+package pool_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/blockiotest"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/provision"
+	"github.com/blockmill/blockmill/pool/ready"
+)
+
+// TestDiskModel plays random steps against a node: images and disks come and
+// go, guests write, garbage is collected, the process ends well or dies at any
+// change of the disk directory. BLOCKMILL_MODEL_STEPS says how many steps;
+// TMPDIR in memory makes many of them quick.
+func TestDiskModel(t *testing.T) {
+	steps := int64(500)
+	if s := os.Getenv("BLOCKMILL_MODEL_STEPS"); s != "" {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps = n
+	}
+	setFlag(t, "rapid.checks", "10")
+	setFlag(t, "rapid.steps", "500")
+	setFlag(t, "rapid.shrinktime", "1s")
+	setFlag(t, "rapid.nofailfile", "true")
+	var done atomic.Int64
+	for done.Load() < steps && !t.Failed() {
+		rapid.Check(t, func(rt *rapid.T) {
+			m := newDiskModel(t, rt)
+			defer m.end(rt)
+			actions := m.actions()
+			for name, action := range actions {
+				actions[name] = func(rt *rapid.T) { action(rt); done.Add(1) }
+			}
+			rt.Repeat(actions)
+		})
+	}
+	t.Logf("%d steps", done.Load())
+}
+
+func setFlag(t *testing.T, name, value string) {
+	t.Helper()
+	old := flag.Lookup(name).Value.String()
+	if err := flag.Set(name, value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := flag.Set(name, old); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// diskModel is what a node should have.
+type diskModel struct {
+	t     *testing.T
+	dir   string
+	store *cas.Store
+	node  *pool.Node
+
+	images    map[pool.ImageID]string // what they begin with
+	snapshots map[pool.SnapshotID]string
+	disks     map[pool.DiskID]string
+	unsure    map[pool.DiskID]string // being made or removed when the process died
+	writes    int
+
+	// die counts down the changes of the disk directory until the process is
+	// dead; 0 is never.
+	die  atomic.Int64
+	dead atomic.Bool
+}
+
+var errDead = errors.New("the process is dead")
+
+func newDiskModel(t *testing.T, rt *rapid.T) *diskModel {
+	v := blockiotest.NewMemVolume()
+	opts := cas.Options{Volume: v, Arena: blockio.NewArena(24 << 20), SegmentSize: 1 << 20, BufferSize: 1 << 20, Buffers: 4, ReadBuffers: 2, IndexMemory: 1 << 20}
+	if err := cas.Init(t.Context(), opts); err != nil {
+		rt.Fatal(err)
+	}
+	s, err := cas.Open(t.Context(), opts)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "model")
+	if err != nil {
+		rt.Fatal(err)
+	}
+	m := &diskModel{
+		t: t, dir: dir, store: s,
+		images: map[pool.ImageID]string{}, snapshots: map[pool.SnapshotID]string{},
+		disks: map[pool.DiskID]string{}, unsure: map[pool.DiskID]string{},
+	}
+	m.open(rt)
+	return m
+}
+
+func (m *diskModel) step(string) error {
+	if m.dead.Load() || m.die.Load() > 0 && m.die.Add(-1) == 0 {
+		m.dead.Store(true)
+		return errDead
+	}
+	return nil
+}
+
+func (m *diskModel) open(rt *rapid.T) {
+	n, err := pool.Open(m.t.Context(), pool.Options{
+		Store: m.store, Arena: blockio.NewArena(24 << 20),
+		Disks: []provision.Options{{Path: m.dir, Reserve: -1, Step: m.step}},
+	})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	m.node = n
+}
+
+// restart opens the node anew, and compares it with the model.
+func (m *diskModel) restart(rt *rapid.T) {
+	if err := m.node.Close(); err != nil {
+		rt.Fatal(err)
+	}
+	m.die.Store(0)
+	m.dead.Store(false)
+	m.open(rt)
+	for id, text := range m.unsure {
+		if _, err := m.node.Disk(id); err == nil {
+			m.disks[id] = text
+		}
+	}
+	clear(m.unsure)
+	m.compare(rt)
+}
+
+// died says whether an error is the process's death, and restarts it then. Any
+// other error is a failure.
+func (m *diskModel) died(rt *rapid.T, err error) bool {
+	switch {
+	case err == nil && !m.dead.Load():
+		return false
+	case m.dead.Load():
+		m.restart(rt)
+		return true
+	}
+	rt.Fatal(err)
+	return true
+}
+
+func (m *diskModel) end(rt *rapid.T) {
+	m.restart(rt)
+	for id := range m.disks {
+		if err := m.node.DeleteDisk(m.t.Context(), id); err != nil {
+			rt.Fatal(err)
+		}
+	}
+	for id := range m.images {
+		if err := m.node.DeleteImage(m.t.Context(), id); err != nil {
+			rt.Fatal(err)
+		}
+	}
+	for id := range m.snapshots {
+		if err := m.node.DeleteSnapshot(m.t.Context(), id); err != nil {
+			rt.Fatal(err)
+		}
+	}
+	if err := m.node.Close(); err != nil {
+		rt.Fatal(err)
+	}
+	if _, err := m.store.GC(m.t.Context(), cas.GCOptions{}); err != nil {
+		rt.Fatal(err)
+	}
+	st, err := m.store.Stat(m.t.Context())
+	if err != nil || len(st.Images) > 0 || st.SegmentBytes > 0 {
+		rt.Fatalf("%d manifests and %d bytes of segments are left, %v", len(st.Images), st.SegmentBytes, err)
+	}
+	if left := filesIn(m.t, m.dir); left > 0 {
+		rt.Fatalf("%d files are left", left)
+	}
+	if err := errors.Join(m.store.Close(), os.RemoveAll(m.dir)); err != nil {
+		rt.Fatal(err)
+	}
+}
+
+const modelText = 16 // what contents begin with, in bytes
+
+func (m *diskModel) text(prefix string) string {
+	m.writes++
+	return fmt.Sprintf("%-*s", modelText, fmt.Sprintf("%s%d", prefix, m.writes))
+}
+
+func anyOf[K ~string](rt *rapid.T, of map[K]string) K {
+	if len(of) == 0 {
+		rt.Skip("none")
+	}
+	return rapid.SampledFrom(slices.Sorted(maps.Keys(of))).Draw(rt, "which")
+}
+
+func (m *diskModel) actions() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"make image":      m.makeImage,
+		"create disk":     m.createDisk,
+		"create disk 2":   m.createDisk,
+		"create disk 3":   m.createDisk,
+		"delete disk":     m.deleteDisk,
+		"delete disk 2":   m.deleteDisk,
+		"write":           m.write,
+		"grow":            m.grow,
+		"snapshot":        m.snapshot,
+		"image of disk":   m.imageOfDisk,
+		"delete image":    m.deleteImage,
+		"delete snapshot": m.deleteSnapshot,
+		"set pool":        m.setPool,
+		"read":            m.read,
+		"collect":         m.collect,
+		"restart":         m.maybeRestart,
+		"die":             m.dieSoon,
+	}
+}
+
+func (m *diskModel) makeImage(rt *rapid.T) {
+	if len(m.images) >= 4 {
+		rt.Skip("enough")
+	}
+	text := m.text("image")
+	img := pool.Image{Pooled: rapid.Bool().Draw(rt, "pooled")}
+	img, err := m.node.ReserveImage(img)
+	if err == nil {
+		img, err = m.node.FillImage(m.t.Context(), img.ID, content(m.t, m.node, text))
+	}
+	if err != nil {
+		rt.Fatal(err)
+	}
+	m.images[img.ID] = text
+}
+
+func (m *diskModel) createDisk(rt *rapid.T) {
+	if len(m.disks) >= 12 {
+		rt.Skip("enough")
+	}
+	d := pool.Disk{Size: rapid.SampledFrom([]int64{4 << 20, 4 << 20, 8 << 20}).Draw(rt, "size")}
+	text := string(make([]byte, modelText))
+	switch rapid.IntRange(0, 9).Draw(rt, "source") {
+	case 0:
+	case 1:
+		d.Source.Snapshot = anyOf(rt, m.snapshots)
+		snap, err := m.node.Snapshot(d.Source.Snapshot)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		d.Size = max(d.Size, snap.VirtualSize)
+		text = m.snapshots[d.Source.Snapshot]
+	default:
+		d.Source.Image = anyOf(rt, m.images)
+		img, err := m.node.Image(d.Source.Image)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		d.Size = max(d.Size, img.MinDiskSize)
+		text = m.images[d.Source.Image]
+		d.Method = rapid.SampledFrom([]provision.Method{"", "", provision.Overlay, provision.Copy}).Draw(rt, "method")
+	}
+	d, err := m.node.ReserveDisk(d)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	m.unsure[d.ID] = text
+	_, err = m.node.MakeDisk(m.t.Context(), d.ID)
+	if m.died(rt, err) {
+		return
+	}
+	delete(m.unsure, d.ID)
+	m.disks[d.ID] = text
+}
+
+func (m *diskModel) deleteDisk(rt *rapid.T) {
+	id := anyOf(rt, m.disks)
+	m.unsure[id] = m.disks[id]
+	delete(m.disks, id)
+	if m.died(rt, m.node.DeleteDisk(m.t.Context(), id)) {
+		return
+	}
+	delete(m.unsure, id)
+}
+
+// write is a guest that writes to a raw disk.
+func (m *diskModel) write(rt *rapid.T) {
+	id := anyOf(rt, m.disks)
+	d, err := m.node.Disk(id)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if d.Format != "raw" {
+		rt.Skip("no raw disk")
+	}
+	text := m.text("guest")
+	f, err := os.OpenFile(filepath.Join(d.Dir, "disks", string(d.Backing)+".raw"), os.O_RDWR, 0)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte(text), 0)
+	if err := errors.Join(err, f.Close()); err != nil {
+		rt.Fatal(err)
+	}
+	m.disks[id] = text
+}
+
+func (m *diskModel) grow(rt *rapid.T) {
+	id := anyOf(rt, m.disks)
+	d, err := m.node.Disk(id)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if d.Size >= 16<<20 {
+		rt.Skip("large enough")
+	}
+	_, err = m.node.GrowDisk(m.t.Context(), id, d.Size+4<<20)
+	m.died(rt, err)
+}
+
+func (m *diskModel) snapshot(rt *rapid.T) {
+	if len(m.snapshots) >= 3 {
+		rt.Skip("enough")
+	}
+	id := anyOf(rt, m.disks)
+	snap, err := m.node.ReserveSnapshot(pool.Snapshot{SourceDisk: id})
+	if err == nil {
+		snap, err = m.node.MakeSnapshot(m.t.Context(), snap.ID, nil)
+	}
+	if m.died(rt, err) {
+		if _, err := m.node.Snapshot(snap.ID); err == nil {
+			m.snapshots[snap.ID] = m.disks[id]
+		}
+		return
+	}
+	m.snapshots[snap.ID] = m.disks[id]
+}
+
+func (m *diskModel) imageOfDisk(rt *rapid.T) {
+	if len(m.images) >= 4 {
+		rt.Skip("enough")
+	}
+	id := anyOf(rt, m.disks)
+	img, err := m.node.ReserveImage(pool.Image{Source: pool.Source{Disk: id}, Pooled: rapid.Bool().Draw(rt, "pooled")})
+	if err == nil {
+		img, err = m.node.MakeImageOfDisk(m.t.Context(), img.ID, nil)
+	}
+	if m.died(rt, err) {
+		if _, err := m.node.Image(img.ID); err == nil {
+			m.images[img.ID] = m.disks[id]
+		}
+		return
+	}
+	m.images[img.ID] = m.disks[id]
+}
+
+func (m *diskModel) deleteImage(rt *rapid.T) {
+	id := anyOf(rt, m.images)
+	err := m.node.DeleteImage(m.t.Context(), id)
+	delete(m.images, id)
+	m.died(rt, err)
+}
+
+func (m *diskModel) deleteSnapshot(rt *rapid.T) {
+	id := anyOf(rt, m.snapshots)
+	err := m.node.DeleteSnapshot(m.t.Context(), id)
+	delete(m.snapshots, id)
+	m.died(rt, err)
+}
+
+func (m *diskModel) setPool(rt *rapid.T) {
+	id := anyOf(rt, m.images)
+	s := ready.Settings{Capacity: rapid.IntRange(0, 3).Draw(rt, "capacity")}
+	if _, err := m.node.SetPool(m.t.Context(), id, s); err != nil && !errors.Is(err, pool.ErrNotPooled) {
+		m.died(rt, err)
+	}
+}
+
+func (m *diskModel) read(rt *rapid.T) { m.readDisk(rt, anyOf(rt, m.disks)) }
+
+func (m *diskModel) readDisk(rt *rapid.T, id pool.DiskID) {
+	d, err := m.node.Disk(id)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	c, err := m.node.Directories()[0].Open(m.t.Context(), provision.Backing{ID: d.Backing, Dir: d.Dir, Method: d.Method, Format: d.Format, Size: d.Size})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	p := make([]byte, modelText)
+	_, err = c.ReadAt(p, 0)
+	if err := errors.Join(err, c.Close()); err != nil {
+		rt.Fatal(err)
+	}
+	if want := m.disks[id]; !bytes.Equal(p, []byte(want)) {
+		rt.Fatalf("disk %s made by %s holds %q, want %q", id, d.Method, p, want)
+	}
+}
+
+func (m *diskModel) collect(rt *rapid.T) {
+	if rapid.IntRange(0, 4).Draw(rt, "rarely") > 0 {
+		rt.Skip("not now")
+	}
+	if _, err := m.store.GC(m.t.Context(), cas.GCOptions{}); err != nil {
+		rt.Fatal(err)
+	}
+	r, err := m.store.Check(m.t.Context())
+	if err != nil || r.Found > 0 {
+		rt.Fatalf("check: %v, %v", r.Problems, err)
+	}
+}
+
+func (m *diskModel) maybeRestart(rt *rapid.T) {
+	if rapid.IntRange(0, 4).Draw(rt, "rarely") > 0 {
+		rt.Skip("not now")
+	}
+	m.restart(rt)
+}
+
+func (m *diskModel) dieSoon(rt *rapid.T) { m.die.Store(rapid.Int64Range(1, 20).Draw(rt, "changes")) }
+
+// compare holds a node that was just opened against the model.
+func (m *diskModel) compare(rt *rapid.T) {
+	have := map[pool.BackingID]pool.DiskID{}
+	n := 0
+	for d := range m.node.Disks(pool.Query{Folder: pool.DefaultFolder}) {
+		if _, ok := m.disks[d.ID]; !ok {
+			rt.Fatalf("disk %s is back", d.ID)
+		}
+		if other, twice := have[d.Backing]; twice {
+			rt.Fatalf("disks %s and %s have one file", d.ID, other)
+		}
+		have[d.Backing] = d.ID
+		n++
+	}
+	if n != len(m.disks) {
+		rt.Fatalf("%d disks, want %d", n, len(m.disks))
+	}
+	for id := range m.disks {
+		m.readDisk(rt, id)
+	}
+	for id := range m.images {
+		if _, err := m.node.Image(id); err != nil {
+			rt.Fatal(err)
+		}
+	}
+}
