@@ -44,7 +44,15 @@ func (d *Disk) roots() []cas.ManifestID {
 	return []cas.ManifestID{d.Base}
 }
 
-// backing is the disk's files.
+// backing is the disk's files. Those of a lazy disk that has come over are as if
+// they had been copied.
 func (d *Disk) backing() provision.Backing {
-	return provision.Backing{ID: d.Backing, Dir: d.Dir, Method: d.Method, Format: d.Format, Size: d.Size}
+	b := provision.Backing{ID: d.Backing, Dir: d.Dir, Method: d.Method, Format: d.Format, Size: d.Size}
+	if b.Method == provision.Lazy && d.Base == (cas.ManifestID{}) {
+		b.Method = provision.Copy
+	}
+	return b
 }
+
+// lazy says whether the disk still reads from the store.
+func (d *Disk) lazy() bool { return d.backing().Method == provision.Lazy }

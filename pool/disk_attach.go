@@ -34,7 +34,7 @@ func (n *Node) AttachDisk(id DiskID) (Attachment, error) {
 	if n.opts.NBDURI != nil {
 		a.NBDURI = n.opts.NBDURI(id)
 	}
-	if d.Method == provision.Lazy {
+	if d.lazy() {
 		a.QEMU = fmt.Sprintf("-drive file=%s,format=raw,if=virtio,cache=none", quoteQEMU(a.NBDURI))
 		return a, nil
 	}

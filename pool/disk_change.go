@@ -19,6 +19,9 @@ func (n *Node) GrowDisk(ctx context.Context, id DiskID, size int64) (Disk, error
 		if err := (origin{least: d.Size}).fits(size); err != nil {
 			return err
 		}
+		if d.lazy() {
+			return fmt.Errorf("its bytes are still on their way: %w", ErrInUse)
+		}
 		dir, err := n.directory(d.Dir)
 		if err == nil {
 			err = dir.Grow(ctx, d.backing(), size)

@@ -96,6 +96,9 @@ func (n *Node) claim(ctx context.Context, d Disk, b provision.Backing, pooled re
 	}
 	made, err := n.disks.commit(ctx, d)
 	if err == nil {
+		if made.lazy() {
+			n.hydrate(made.ID)
+		}
 		return made, nil
 	}
 	_, left := n.opts.Store.Record(context.WithoutCancel(ctx), diskKind, string(d.ID))

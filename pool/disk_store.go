@@ -68,11 +68,11 @@ func (n *Node) storeDisk(ctx context.Context, id DiskID, progress func(done, tot
 		return err
 	}
 	defer n.stock.Foreground()()
-	content, err := dir.Open(ctx, d.backing())
+	content, closeContent, err := n.openContent(ctx, dir, d)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, content.Close()) }()
+	defer func() { err = errors.Join(err, closeContent()) }()
 	session, err := n.opts.Store.Begin(ctx)
 	if err != nil {
 		return err
@@ -88,6 +88,35 @@ func (n *Node) storeDisk(ctx context.Context, id DiskID, progress func(done, tot
 		err = commit(contentsOf(info))
 	}
 	return err
+}
+
+// openContent opens what a disk holds. A lazy disk is shared with who else has
+// it open.
+func (n *Node) openContent(ctx context.Context, dir *provision.Directory, d Disk) (*provision.Content, func() error, error) {
+	if !d.lazy() {
+		c, err := dir.Open(ctx, d.backing())
+		if err != nil {
+			return nil, nil, err
+		}
+		return c, c.Close, nil
+	}
+	o, err := n.OpenDisk(ctx, d.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, ok := o.Device.(*provision.LazyDisk)
+	if !ok { // it has come over in the meantime
+		d = o.Disk
+		if err := o.Close(); err != nil {
+			return nil, nil, err
+		}
+		return n.openContent(ctx, dir, d)
+	}
+	c, err := l.Content()
+	if err != nil {
+		return nil, nil, errors.Join(err, o.Close())
+	}
+	return c, o.Close, nil
 }
 
 // diskStorer stores a disk window by window.

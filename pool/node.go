@@ -79,7 +79,10 @@ type Node struct {
 	damage error // immutable
 	dirs   []*provision.Directory
 	uses   diskUses
+	open   openDisks
 	stock  *ready.Stock
+
+	hydration *hydration
 }
 
 // Open reads the records of the store, and puts the disk directories in order.
@@ -92,16 +95,18 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open node: %w", err)
 	}
-	n := &Node{opts: opts, tables: c.tables, damage: c.Damage()}
+	n := &Node{opts: opts, tables: c.tables, damage: c.Damage(), hydration: newHydration()}
 	if err := n.openDisks(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open node: %w", err), n.Close())
 	}
+	n.hydrateAll()
 	return n, nil
 }
 
-// Close ends refills and gives the disk directories back. No call may be under
+// Close ends refills and hydration, and gives the disk directories back. No call may be under
 // way.
 func (n *Node) Close() error {
+	n.hydration.stop()
 	if n.stock != nil {
 		n.stock.Stop()
 	}

@@ -36,6 +36,9 @@ type Export struct {
 	Listing
 	Device   Device
 	ReadOnly bool
+	// Size is the export's in bytes; 0 is the device's own. What lies beyond
+	// the device's is an error to read.
+	Size int64
 	// PreferredBlock is the size in bytes of the requests that the device
 	// likes, a power of two; 0 is 4 KiB.
 	PreferredBlock int
@@ -123,7 +126,10 @@ type device struct {
 }
 
 func newDevice(e *Export) device {
-	d := device{Device: e.Device, size: max(0, e.Device.Size())}
+	d := device{Device: e.Device, size: e.Size}
+	if d.size <= 0 {
+		d.size = max(0, e.Device.Size())
+	}
 	d.mapper, _ = e.Device.(blockio.Mapper)
 	d.fetch, _ = e.Device.(Prefetcher)
 	d.nowait, _ = e.Device.(NoWaitReader)

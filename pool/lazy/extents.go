@@ -59,3 +59,17 @@ func (d *Disk) baseExtents(ctx context.Context, off, n int64) iter.Seq2[blockio.
 		}
 	}
 }
+
+// Own yields, in order, the runs that the disk has for itself, by offset and
+// length.
+func (d *Disk) Own() iter.Seq2[int64, int64] {
+	return func(yield func(int64, int64) bool) {
+		for off := int64(0); off < d.header.size; {
+			n, own := d.run(off, d.header.size)
+			if own && !yield(off, n) {
+				return
+			}
+			off += n
+		}
+	}
+}

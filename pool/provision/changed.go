@@ -21,6 +21,9 @@ type Run struct{ Offset, Length int64 }
 // address of the same run of the golden base: the two still share it. A run of
 // an overlay is, when the overlay has none of it.
 func (c *Content) Changed(ctx context.Context) (runs []Run, known bool, err error) {
+	if c.lazy != nil {
+		return c.changedLazy(), true, nil
+	}
 	if c.base == nil {
 		return nil, false, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/qcow2"
 	"github.com/blockmill/blockmill/convert/raw"
+	"github.com/blockmill/blockmill/pool/lazy"
 )
 
 // Content is what a disk holds, open for reading, as its guest sees it. Nothing
@@ -20,10 +21,11 @@ import (
 type Content struct {
 	convert.Image
 	dev, base *blockio.Device // base is nil for what needs none
+	lazy      *lazy.Disk      // of a lazy disk, which is somebody else's to close
 	size      int64
 }
 
-// Open opens the files of a disk for reading.
+// Open opens the files of a disk for reading. A lazy disk has OpenLazy.
 func (d *Directory) Open(ctx context.Context, b Backing) (*Content, error) {
 	c, err := d.openContent(ctx, b)
 	if err != nil {
@@ -110,11 +112,13 @@ func (c *Content) Extents(ctx context.Context, off, length int64) iter.Seq2[bloc
 
 // Close closes the files.
 func (c *Content) Close() error {
-	var err error
-	if c.base != nil {
-		err = c.base.Close()
+	var errs []error
+	for _, dev := range []*blockio.Device{c.base, c.dev} {
+		if dev != nil {
+			errs = append(errs, dev.Close())
+		}
 	}
-	return errors.Join(err, c.dev.Close())
+	return errors.Join(errs...)
 }
 
 // Present is ErrMissing when the disk's file is not there.
@@ -123,4 +127,13 @@ func (d *Directory) Present(b Backing) error {
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	}
 	return nil
+}
+
+// OpenRaw opens a raw disk for reading and writing, through the page cache where
+// that is quicker.
+func (d *Directory) OpenRaw(b Backing) (*blockio.Device, error) {
+	if b.Format != convert.Raw || b.Method == Lazy {
+		return nil, fmt.Errorf("open disk %s: %w", b.ID, ErrMethod)
+	}
+	return d.openDisk(b.ID, b.Format, blockio.DeviceOptions{Write: true})
 }

@@ -24,6 +24,8 @@ func (d *Directory) grow(ctx context.Context, b Backing, size int64) (err error)
 	switch {
 	case size < b.Size:
 		return ErrShrink
+	case b.Method == Lazy:
+		return ErrMethod
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}

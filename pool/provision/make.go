@@ -47,6 +47,8 @@ func (d *Directory) make1(ctx context.Context, r Request) (Backing, error) {
 		return b, d.makeOverlay(ctx, r, &b)
 	case Copy, ReadyMade:
 		return b, d.makeCopy(ctx, r, &b)
+	case Lazy:
+		return b, d.makeLazy(ctx, r, &b)
 	}
 	return Backing{}, ErrMethod
 }

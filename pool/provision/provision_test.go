@@ -128,7 +128,7 @@ func TestMethods(t *testing.T) {
 			}
 			for _, method := range append(d.Methods(), provision.Blank) {
 				if method == provision.Lazy {
-					continue // made by another package
+					continue // has a test of its own
 				}
 				r := provision.Request{Manifest: m, Method: method}
 				if method == provision.Blank {

@@ -158,6 +158,10 @@ func (s *Stock) Close(key Key) error {
 // called.
 func (s *Stock) Foreground() (end func()) { return s.gate.enter() }
 
+// GiveWay returns when no foreground work goes on, or has gone on for too long
+// to wait for.
+func (s *Stock) GiveWay(ctx context.Context) error { return s.gate.wait(ctx, nil) }
+
 // Events gives the events after a serial that are still kept, and a channel that
 // is closed when there are more.
 func (s *Stock) Events(after uint64) ([]Event, <-chan struct{}) { return s.events.since(after) }

@@ -1,0 +1,106 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/pool/provision"
+)
+
+// hydration brings the bytes of lazy disks over from the store, in the
+// background, one disk after another.
+type hydration struct {
+	// Immutable.
+	life context.Context
+	end  context.CancelFunc
+	turn chan struct{} // held by who hydrates
+
+	mu      sync.Mutex
+	ended   bool
+	running sync.WaitGroup
+}
+
+func newHydration() *hydration {
+	h := &hydration{turn: make(chan struct{}, 1)}
+	h.life, h.end = context.WithCancel(context.Background())
+	return h
+}
+
+// begin starts the hydration of a disk, unless the node is closing.
+func (h *hydration) begin(work func(context.Context)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended {
+		return
+	}
+	h.running.Go(func() {
+		select {
+		case h.turn <- struct{}{}:
+		case <-h.life.Done():
+			return
+		}
+		defer func() { <-h.turn }()
+		work(h.life)
+	})
+}
+
+// stop ends all of it and returns when nothing runs.
+func (h *hydration) stop() {
+	h.mu.Lock()
+	h.ended = true
+	h.mu.Unlock()
+	h.end()
+	h.running.Wait()
+}
+
+// hydrateAll begins with the disks that are lazy still.
+func (n *Node) hydrateAll() {
+	for _, d := range n.disks.all() {
+		if d.lazy() {
+			n.hydrate(d.ID)
+		}
+	}
+}
+
+// hydrate brings a disk over in the background. What fails is tried again at
+// the next start; the disk works meanwhile.
+func (n *Node) hydrate(id DiskID) {
+	n.hydration.begin(func(ctx context.Context) {
+		err := n.hydrateDisk(ctx, id)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNotReady) {
+			n.opts.Logger.Error("a lazy disk stays lazy", "disk", id, "reason", err)
+		}
+	})
+}
+
+// hydrateDisk makes a lazy disk stand alone: first its bytes, then its record,
+// which gives up the base, then its map goes.
+func (n *Node) hydrateDisk(ctx context.Context, id DiskID) (err error) {
+	o, err := n.OpenDisk(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	l, ok := o.Device.(*provision.LazyDisk)
+	if !ok {
+		return nil
+	}
+	if err := l.Hydrate(ctx); err != nil {
+		return fmt.Errorf("hydrate disk %s: %w", id, err)
+	}
+	d, err := n.disks.change(ctx, id, func(d *Disk) error {
+		d.Base = cas.ManifestID{}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	dir, err := n.directory(d.Dir)
+	if err != nil {
+		return err
+	}
+	return dir.DropMap(d.backing())
+}

@@ -1,0 +1,178 @@
+package pool_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/blockmill/blockmill/blockio/blockiotest"
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/provision"
+)
+
+// openLazyNode opens a node whose background work is slow, or not.
+func openLazyNode(t *testing.T, s *cas.Store, dir string, rate int64) *pool.Node {
+	t.Helper()
+	n, err := pool.Open(t.Context(), pool.Options{
+		Store:  s,
+		Disks:  []provision.Options{{Path: dir, Methods: []provision.Method{provision.Lazy}, Reserve: -1, FillRate: rate}},
+		NBDURI: func(id pool.DiskID) string { return "nbd:" + string(id) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func write(t *testing.T, n *pool.Node, id pool.DiskID, p []byte, off int64) {
+	t.Helper()
+	o, err := n.OpenDisk(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Device.(io.WriterAt).WriteAt(p, off); err != nil {
+		t.Error(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func contentOf(t *testing.T, n *pool.Node, id pool.DiskID) []byte {
+	t.Helper()
+	o, err := n.OpenDisk(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	p := make([]byte, o.Size)
+	if _, err := o.Device.ReadAt(p, 0); err != nil && err != io.EOF {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A lazy disk is there at once, is written, stored and reopened while its bytes
+// are still the image's, and stands alone when they have come over.
+func TestLazyDisk(t *testing.T) {
+	s := makeStore(t, blockiotest.NewMemVolume())
+	dir := t.TempDir()
+	n := openLazyNode(t, s, dir, 1) // a byte a second: the first piece is the last
+	img := makeImage(t, n, named("image"), "guest")
+	spec := diskOf("disk", img.ID)
+	spec.Size = 16 << 20
+	d := createDisk(t, n, spec)
+	if d.Method != provision.Lazy || d.Base != img.Manifest {
+		t.Fatalf("made by %s, base %v", d.Method, d.Base)
+	}
+	if a, err := n.AttachDisk(d.ID); err != nil || a.Path != "" || a.NBDURI == "" {
+		t.Errorf("attach: %+v, %v", a, err)
+	}
+	want := contentOf(t, n, d.ID)
+	if !bytes.HasPrefix(want, []byte("guest")) || len(want) != 16<<20 {
+		t.Fatalf("%d bytes: %q", len(want), want[:10])
+	}
+	write(t, n, d.ID, []byte("written"), 9<<20+5)
+	copy(want[9<<20+5:], "written")
+	if _, err := n.GrowDisk(t.Context(), d.ID, 32<<20); !errors.Is(err, pool.ErrInUse) {
+		t.Errorf("grown while it is lazy: %v", err)
+	}
+	snap, err := n.ReserveSnapshot(pool.Snapshot{SourceDisk: d.ID})
+	if err == nil {
+		snap, err = n.MakeSnapshot(t.Context(), snap.ID, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := imageBytes(t, s, snap.Manifest); !bytes.Equal(got, want) {
+		t.Error("a snapshot of a lazy disk has other bytes")
+	}
+	// The image may go, and its bytes stay for the disk.
+	if err := n.DeleteImage(t.Context(), img.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.DeleteSnapshot(t.Context(), snap.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.GC(t.Context(), cas.GCOptions{}); err != nil {
+		t.Fatal(err)
+	}
+
+	n = openLazyNode(t, s, dir, 0)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if d, err = n.Disk(d.ID); err != nil || d.Base == (cas.ManifestID{}) {
+			break
+		}
+		<-tick.C
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n = openLazyNode(t, s, dir, 0)
+	if got := contentOf(t, n, d.ID); !bytes.Equal(got, want) {
+		t.Error("wrong bytes once they have come over")
+	}
+	a, err := n.AttachDisk(d.ID)
+	if err != nil || a.Path == "" || a.Method != provision.Lazy {
+		t.Errorf("attach: %+v, %v", a, err)
+	}
+	if got, err := os.ReadFile(a.Path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the file is not the disk: %v", err)
+	}
+	if maps, _ := filepath.Glob(filepath.Join(dir, "disks", "*.map")); len(maps) > 0 {
+		t.Errorf("left over: %v", maps)
+	}
+	if _, err := n.GrowDisk(t.Context(), d.ID, 32<<20); err != nil {
+		t.Errorf("grow: %v", err)
+	}
+	if err := n.DeleteDisk(t.Context(), d.ID); err != nil {
+		t.Error(err)
+	}
+	if k := filesIn(t, dir); k != 0 {
+		t.Errorf("%d files are left", k)
+	}
+}
+
+// A lazy disk that is deleted while its bytes come over leaves nothing.
+func TestLazyDiskIsDeleted(t *testing.T) {
+	s := makeStore(t, blockiotest.NewMemVolume())
+	dir := t.TempDir()
+	n := openLazyNode(t, s, dir, 1)
+	img := makeImage(t, n, named("image"), "guest")
+	d := createDisk(t, n, diskOf("disk", img.ID))
+	if err := n.DeleteDisk(t.Context(), d.ID); err != nil {
+		t.Fatal(err)
+	}
+	if k := filesIn(t, dir); k != 0 {
+		t.Errorf("%d files are left", k)
+	}
+}
+
+func imageBytes(t *testing.T, s *cas.Store, m cas.ManifestID) []byte {
+	t.Helper()
+	img, err := s.OpenImage(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	p := make([]byte, img.Size())
+	if _, err := img.ReadAt(p, 0); err != nil && err != io.EOF {
+		t.Fatal(err)
+	}
+	return p
+}
