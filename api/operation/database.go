@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -31,12 +30,11 @@ const (
 var pendingKeys = [...]byte{requestKey, privateKey, stateKey, cancelKey, attemptKey}
 
 // database is Badger with small tables and all values beside their keys. Every
-// write is synced.
+// write is synced, together with those that came while the one before was.
 type database struct {
 	db   *badger.DB
 	lock *os.File
-
-	writes sync.WaitGroup // those that nobody waits for
+	commits
 }
 
 // openDatabase opens the database in dir, or in memory when dir is empty. One that
@@ -92,7 +90,9 @@ func tryDatabase(dir string, log *slog.Logger) (d *database, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open operations %s: %w", dir, err)
 	}
-	return &database{db: db}, nil
+	d = &database{db: db}
+	d.begin(db)
+	return d, nil
 }
 
 // lockFile takes the lock that a process holds on the directory.
@@ -109,7 +109,7 @@ func lockFile(path string) (*os.File, error) {
 }
 
 func (d *database) close() error {
-	d.writes.Wait()
+	d.end()
 	err := d.db.Close()
 	if d.lock != nil {
 		d.lock.Close()
@@ -118,63 +118,6 @@ func (d *database) close() error {
 		return fmt.Errorf("close operations: %w", err)
 	}
 	return nil
-}
-
-// change is a set of writes that become durable together; a nil value removes.
-type change map[string][]byte
-
-// set adds a value, when there is one.
-func (c change) set(kind byte, id string, value []byte) {
-	if value != nil {
-		c[key(kind, id)] = value
-	}
-}
-
-// forget adds the removal of everything that only a pending operation has.
-func (c change) forget(id string) {
-	for _, kind := range pendingKeys {
-		c[key(kind, id)] = nil
-	}
-}
-
-// write makes a change durable.
-func (d *database) write(c change) error {
-	tx, err := d.prepare(c)
-	if err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// writeLater makes a change durable soon, and then calls done.
-func (d *database) writeLater(c change, done func(error)) {
-	tx, err := d.prepare(c)
-	if err != nil {
-		done(err)
-		return
-	}
-	d.writes.Add(1)
-	tx.CommitWith(func(err error) {
-		defer d.writes.Done()
-		done(err)
-	})
-}
-
-func (d *database) prepare(c change) (*badger.Txn, error) {
-	tx := d.db.NewTransaction(true)
-	for k, v := range c {
-		var err error
-		if v == nil {
-			err = tx.Delete([]byte(k))
-		} else {
-			err = tx.Set([]byte(k), v)
-		}
-		if err != nil {
-			tx.Discard()
-			return nil, err
-		}
-	}
-	return tx, nil
 }
 
 // read gives a value, nil when there is none.

@@ -1,0 +1,78 @@
+package operation_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/blockmill/blockmill/api/operation"
+)
+
+// TestAnOperationThatEndsTheProcessIsGivenUp starts processes that an operation
+// ends, until it is given up.
+func TestAnOperationThatEndsTheProcessIsGivenUp(t *testing.T) {
+	const dirVariable = "OPERATIONS_OF_A_PROCESS_THAT_ENDS"
+	if dir := os.Getenv(dirVariable); dir != "" {
+		lastProcess(t, dir)
+		return
+	}
+	dir := t.TempDir()
+	ended := 0
+	for range 10 {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), dirVariable+"="+dir)
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			if !strings.Contains(string(out), "given up") {
+				t.Errorf("%s", out)
+			}
+			break
+		}
+		if cmd.ProcessState.ExitCode() != 7 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		ended++
+	}
+	if ended != 3 {
+		t.Errorf("it ended %d processes, want 3", ended)
+	}
+}
+
+// lastProcess is a process whose operations end it.
+func lastProcess(t *testing.T, dir string) {
+	e, err := operation.Open(t.Context(), operation.Options{Dir: dir, Attempts: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeEngine(t, e)
+	s := &killer{}
+	e.Register("script", s)
+	if err := e.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	page, _, err := e.List(operation.Query{Folder: "f"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(page) == 0 {
+		page = append(page, submit(t, e, spec("kill")))
+	}
+	op, err := e.Wait(context.Background(), page[0].Id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(answer(t, op))
+}
+
+// killer ends the process that runs it, as a crash would.
+type killer struct{}
+
+// Run does not come back.
+func (*killer) Run(context.Context, *operation.Running) (proto.Message, error) {
+	os.Exit(7)
+	return nil, nil
+}
