@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 
 	"github.com/blockmill/blockmill/blockio"
@@ -93,7 +92,7 @@ func (s *Store) fetchRun(ctx context.Context, reads *readBuffers, wants []want) 
 	}
 	for i := range wants {
 		if i > 0 {
-			runtime.Gosched() // as in storeRound
+			blockio.Yield()
 		}
 		w := &wants[i]
 		var stored []byte

@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/blockmill/blockmill/blockio"
 )
 
 // ImageInfo says what a committed image is and what it cost. All sizes are in
@@ -183,9 +184,7 @@ func (w *ImageWriter) storeRound(ctx context.Context, k *worker, chunks []chunk,
 	todo := k.later
 	k.later = k.later[:0]
 	for _, i := range todo {
-		// Whoever comes back from the volume would wait for a processor until
-		// the scheduler takes one away, far longer than a write takes.
-		runtime.Gosched()
+		blockio.Yield()
 		c := chunks[i]
 		got, err := s.index.acquire(ctx, c.id, w.session.touch)
 		if err != nil {

@@ -117,6 +117,7 @@ func (rd *reader) flush() error {
 		return fmt.Errorf("compressed clusters: %w", err)
 	}
 	for _, r := range rd.batch {
+		blockio.Yield()
 		if err := rd.decode(r, host[r.host-from:][:r.hostLen]); err != nil {
 			return err
 		}

@@ -70,6 +70,7 @@ func (ww *windowWriter) compress() error {
 		if blockio.IsZero(cluster) {
 			continue
 		}
+		blockio.Yield()
 		if int64(len(cluster)) < size {
 			cluster = append(slices.Clip(cluster), make([]byte, size-int64(len(cluster)))...)
 		}

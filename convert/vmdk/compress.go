@@ -81,6 +81,7 @@ func (c *compressor) compress(p []byte, off int64) (*piece, error) {
 	w.out.bytes = w.out.bytes[:0]
 	made := &piece{}
 	for len(p) > 0 {
+		blockio.Yield()
 		n := min(len(p), writeGrain)
 		if g := p[:n]; !blockio.IsZero(g) {
 			made.grains = append(made.grains, storedGrain{number: off / writeGrain, sector: uint32(len(w.out.bytes) / sectorSize)})

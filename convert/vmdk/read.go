@@ -3,6 +3,7 @@ package vmdk
 import (
 	"fmt"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/convert/inflate"
 )
@@ -169,6 +170,7 @@ func (r *grainRange) decodeLast(i int, at, start int64, got, room []byte) error 
 // decode decodes grain i of the range, which stands at byte offset at of the
 // file and has no more room there than data.
 func (r *grainRange) decode(i int, at int64, data []byte) error {
+	blockio.Yield()
 	s, g := r.s, r.first+int64(i)
 	m := parseGrainMarker(data)
 	if err := s.checkGrainMarker(m, g, at); err != nil {
