@@ -38,6 +38,9 @@ func (a *app) diskCommand() *cobra.Command {
 	return cmd
 }
 
+// localZone is the zone of disks for which none is given: the API wants one.
+const localZone = "local"
+
 // diskCreate are the flags of disk create.
 type diskCreate struct {
 	finish            finishFlags
@@ -81,8 +84,8 @@ large as what it is made from, which is its size when none is given.`,
 	flags.StringVar(&f.snapshot, "snapshot", "", "the snapshot to make it from")
 	flags.Var(&f.size, "size", "the size (default that of the image or snapshot)")
 	flags.Var(&f.blockSize, "block-size", "the size of its blocks (default 4K)")
-	flags.StringVar(&f.kind, "type", "", "the type of disk")
-	flags.StringVar(&f.zone, "zone", "", "the zone")
+	flags.StringVar(&f.kind, "type", "", "the type of disk, which is kept and means nothing here")
+	flags.StringVar(&f.zone, "zone", localZone, "the zone, which is kept and means nothing here")
 	cmd.MarkFlagsMutuallyExclusive("image", "snapshot")
 	cmd.MarkFlagsOneRequired("image", "snapshot", "size")
 	return cmd

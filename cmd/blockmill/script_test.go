@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"flip":       flipCommand,
 			"tmpfs":      tmpfsCommand,
 			"loop":       loopCommand,
+			"daemon":     daemonCommand,
 			"waitsocket": waitSocketCommand,
 			"serve":      serveURLCommand,
 			"twin":       twinCommand,

@@ -130,11 +130,11 @@ func ServeSlowly(t *testing.T) string {
 // configText is the daemon's configuration: a listener's address for each verb.
 const configText = `
 grpc:
-  listen: %s
+  listen: [%s]
 rest:
-  listen: %s
+  listen: [%s]
 metrics:
-  listen: %s
+  listen: [%s]
 fetch:
   allow: [127.0.0.0/8]
   allow_http: true

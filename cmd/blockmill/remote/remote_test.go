@@ -147,7 +147,7 @@ func TestPlain(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := remote.Plain(fmt.Errorf("create image x: %w", s.Err()))
-	if want := "create image x: invalid request (name: too long; labels: too many)"; got.Error() != want {
+	if want := "create image x: name: too long; labels: too many"; got.Error() != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if status.Code(got) != codes.InvalidArgument {

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Plain is an error without the words of gRPC: what the daemon said, and each
-// field that it found wrong. Other errors stay as they are.
+// Plain is an error without the words of gRPC: what the daemon said, or each field
+// that it found wrong. Other errors stay as they are.
 func Plain(err error) error {
 	s, ok := errors.AsType[interface {
 		error
@@ -28,7 +28,7 @@ func Plain(err error) error {
 		}
 	}
 	if len(fields) > 0 {
-		said += " (" + strings.Join(fields, "; ") + ")"
+		said = strings.Join(fields, "; ")
 	}
 	return plainError{strings.Replace(err.Error(), s.Error(), said, 1), err}
 }
