@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"github.com/blockmill/blockmill/blockio/cas"
 )
 
 // ReserveImage lists an image that is about to be made, under the id that it
@@ -197,4 +199,10 @@ func (n *Node) DeleteImage(ctx context.Context, id ImageID) error {
 		n.imageGone(ctx, img)
 		return nil
 	})
+}
+
+// OpenContents opens the bytes of an image or snapshot. The caller closes them;
+// until then they are kept, whatever becomes of what they are the bytes of.
+func (n *Node) OpenContents(ctx context.Context, c Contents) (*cas.Image, error) {
+	return n.opts.Store.OpenImage(ctx, c.Manifest)
 }

@@ -20,6 +20,7 @@ const (
 	imageCreate = "image.create"
 	imageUpdate = "image.update"
 	imageDelete = "image.delete"
+	imageExport = "image.export"
 )
 
 // imageService is yandex.cloud.compute.v1.ImageService.
@@ -57,6 +58,7 @@ func (c *core) imageHandlers(handlers map[string]operation.Handler) {
 	handlers[imageDelete] = deletion(func(ctx context.Context, id string) error {
 		return c.node.DeleteImage(ctx, pool.ImageID(id))
 	})
+	handlers[imageExport] = operation.HandlerFunc(c.runExportImage)
 	accessHandlers(c.images, handlers)
 }
 

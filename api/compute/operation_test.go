@@ -218,6 +218,7 @@ func TestForeign(t *testing.T) {
 	policy := []*access.AccessBindingDelta{{Action: access.AccessBindingAction_ADD, AccessBinding: &access.AccessBinding{
 		RoleId: "admin", Subject: &access.Subject{Id: "mallory", Type: "userAccount"},
 	}}}
+	destination := &computepb.ExportDestination{Endpoint: "https://h", Bucket: "b"}
 	calls := map[string]struct {
 		id   string
 		call func(id string) (proto.Message, error)
@@ -230,6 +231,12 @@ func TestForeign(t *testing.T) {
 		}},
 		"image delete": {img.GetId(), func(id string) (proto.Message, error) {
 			return w.images.Delete(ctx, &computepb.DeleteImageRequest{ImageId: id})
+		}},
+		"image export": {img.GetId(), func(id string) (proto.Message, error) {
+			return w.images.Export(ctx, &computepb.ExportImageRequest{ImageId: id, Destination: destination})
+		}},
+		"snapshot export": {snap.GetId(), func(id string) (proto.Message, error) {
+			return w.snapshots.Export(ctx, &computepb.ExportSnapshotRequest{SnapshotId: id, Destination: destination})
 		}},
 		"image operations": {img.GetId(), func(id string) (proto.Message, error) {
 			return w.images.ListOperations(ctx, &computepb.ListImageOperationsRequest{ImageId: id})

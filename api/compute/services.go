@@ -21,6 +21,8 @@ type Options struct {
 	Operations *operation.Engine
 	// Fetch says where from, and how, URLs are fetched.
 	Fetch fetch.Options
+	// Export says where images are exported to.
+	Export ExportOptions
 	// Logger hears of what went wrong and had no caller to tell.
 	Logger *slog.Logger
 }
@@ -38,6 +40,7 @@ type core struct {
 	node       *pool.Node
 	operations *operation.Engine
 	fetch      atomic.Pointer[fetch.Options]
+	export     *exporter
 	logger     *slog.Logger
 
 	images    *kind[pool.Image]
@@ -59,6 +62,7 @@ func New(opts Options) (*Services, error) {
 		images: imageKind(opts.Node), snapshots: snapshotKind(opts.Node), disks: diskKind(opts.Node),
 	}
 	c.fetch.Store(&opts.Fetch)
+	c.export = &exporter{opts: opts.Export, fetch: c.fetch.Load}
 	handlers := make(map[string]operation.Handler)
 	c.imageHandlers(handlers)
 	c.snapshotHandlers(handlers)

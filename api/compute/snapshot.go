@@ -19,6 +19,7 @@ const (
 	snapshotCreate = "snapshot.create"
 	snapshotUpdate = "snapshot.update"
 	snapshotDelete = "snapshot.delete"
+	snapshotExport = "snapshot.export"
 )
 
 // snapshotService is yandex.cloud.compute.v1.SnapshotService.
@@ -50,6 +51,7 @@ func (c *core) snapshotHandlers(handlers map[string]operation.Handler) {
 	handlers[snapshotDelete] = deletion(func(ctx context.Context, id string) error {
 		return c.node.DeleteSnapshot(ctx, pool.SnapshotID(id))
 	})
+	handlers[snapshotExport] = operation.HandlerFunc(c.runExportSnapshot)
 	accessHandlers(c.snapshots, handlers)
 }
 

@@ -9,6 +9,21 @@ import (
 // maxHeader bounds a response's header.
 const maxHeader = 64 << 10
 
+// NewTransport makes a transport for requests that are no sources, which connects
+// only to what the options' guard allows. Whether http is allowed is for the
+// caller to judge.
+func NewTransport(opts Options) (*http.Transport, error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	r, err := opts.Guard.rules()
+	if err != nil {
+		return nil, err
+	}
+	return newTransport(r, opts), nil
+}
+
 // newTransport makes the transport of one source. It speaks HTTP/1.1, since
 // parallel ranges are faster over connections of their own, knows no proxy and
 // does not decode anything.
