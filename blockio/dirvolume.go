@@ -45,7 +45,7 @@ type DirVolumeOptions struct {
 // NewDirVolume opens the volume in a directory, which exists. It removes what
 // writers left unfinished.
 func NewDirVolume(dir string, opts DirVolumeOptions) (*DirVolume, error) {
-	return NewVolumeOn(dir, osFileSystem{root: dir, direct: opts.Direct})
+	return NewVolumeOn(dir, NewDirFileSystem(dir, opts))
 }
 
 // NewVolumeOn is NewDirVolume on any file system; label names it in errors.

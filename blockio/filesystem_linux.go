@@ -15,6 +15,11 @@ type osFileSystem struct {
 	direct DirectMode
 }
 
+// NewDirFileSystem is the file system below a directory, as NewDirVolume uses it.
+func NewDirFileSystem(dir string, opts DirVolumeOptions) FileSystem {
+	return osFileSystem{root: dir, direct: opts.Direct}
+}
+
 func (o osFileSystem) path(name string) string { return filepath.Join(o.root, name) }
 
 func (o osFileSystem) CreateFile(name string) (File, error) {

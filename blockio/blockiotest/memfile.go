@@ -179,11 +179,14 @@ func (f *memFile) begin(kind OpKind) (Op, *Fault, error) {
 	return op, fault, nil
 }
 
+// flipped is the bit that FaultFlip turns over.
+const flipped = 0x10
+
 // flip is p with a bit in its middle turned over.
 func flip(p []byte) []byte {
 	p = slices.Clone(p)
 	if len(p) > 0 {
-		p[len(p)/2] ^= 0x10
+		p[len(p)/2] ^= flipped
 	}
 	return p
 }

@@ -17,7 +17,7 @@ type memFS struct {
 	open   int // files open
 	seq    int // calls that changed something
 	counts map[OpKind]int
-	faults []*Fault
+	faults faults
 	drop   func(Op) bool // syncs that do nothing
 	hook   func(Op)      // called before each change, without mu
 }
@@ -54,7 +54,13 @@ func (m *memFS) begin(kind OpKind, name string) (Op, *Fault) {
 		m.seq++
 	}
 	m.counts[kind]++
-	return op, m.strike(op)
+	fault := m.faults.strike(op)
+	if fault != nil && fault.Kind == FaultDelay {
+		m.mu.Unlock()
+		fault = fault.late()
+		m.mu.Lock()
+	}
+	return op, fault
 }
 
 // drops says whether a sync is to do nothing. The caller holds mu.

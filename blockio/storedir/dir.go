@@ -26,6 +26,9 @@ type Options struct {
 	// Fill takes empty directories in the places of shards as new shards,
 	// which stripe.Volume.Heal fills. Otherwise they count as missing.
 	Fill bool
+	// FileSystem, if set, gives what stands between a shard's volume and its
+	// directory: for tests of faults.
+	FileSystem func(shard int, inner blockio.FileSystem) blockio.FileSystem
 }
 
 // Dir is an open store directory.
@@ -69,7 +72,7 @@ func (d *Dir) openVolume(ctx context.Context, opts Options) error {
 		s := &d.shards[i]
 		s.Path = locate(d.path, l.Shards[i])
 		labels[i] = s.Path
-		if err := s.open(opts.Fill); err != nil {
+		if err := s.open(i, opts); err != nil {
 			return err
 		}
 		if s.volume != nil {

@@ -144,7 +144,7 @@ func initShards(ctx context.Context, dir string, l Layout) (err error) {
 	for i := range shards {
 		s := &shards[i]
 		s.Path = locate(dir, l.Shards[i])
-		if err := s.open(true); err != nil {
+		if err := s.open(i, Options{Fill: true}); err != nil {
 			return err
 		}
 		if s.Err != nil {

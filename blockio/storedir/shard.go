@@ -34,7 +34,7 @@ var (
 
 // open opens a shard. The error is one that concerns the whole store: what is
 // wrong with the shard alone is in Err.
-func (s *Shard) open(fill bool) error {
+func (s *Shard) open(index int, opts Options) error {
 	if s.Path == "" {
 		s.Err = errUnknown
 		return nil
@@ -44,7 +44,7 @@ func (s *Shard) open(fill bool) error {
 		s.Err = err
 		return nil
 	}
-	if s.Empty && !fill {
+	if s.Empty && !opts.Fill {
 		s.Err = errEmpty
 		return nil
 	}
@@ -52,7 +52,11 @@ func (s *Shard) open(fill bool) error {
 		return err
 	}
 	if err == nil {
-		s.volume, err = blockio.NewDirVolume(s.Path, blockio.DirVolumeOptions{})
+		fsys := blockio.NewDirFileSystem(s.Path, blockio.DirVolumeOptions{})
+		if opts.FileSystem != nil {
+			fsys = opts.FileSystem(index, fsys)
+		}
+		s.volume, err = blockio.NewVolumeOn(s.Path, fsys)
 	}
 	s.Err = err
 	return nil

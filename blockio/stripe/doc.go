@@ -24,7 +24,7 @@
 //   - Bytes that cannot be rebuilt have a checksum that does not match: damage is
 //     never made to look right.
 //   - What may still be wanted is not removed: leftovers of a crash go only while
-//     all shards are present, in sync and complete.
+//     all shards are present and in sync, and when too few may ever have had them.
 //
 // # Concurrency and memory
 //

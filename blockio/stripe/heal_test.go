@@ -301,3 +301,27 @@ func TestRepairKeepsGoodUnits(t *testing.T) {
 	wantWhole(t, v)
 	want(t, v, "seg/a", p)
 }
+
+// TestLeftoverWhileRebuilding has what a crash left of a write on a shard that
+// lacks objects: it could never have been acknowledged, so it goes, and the shard
+// is complete.
+func TestLeftoverWhileRebuilding(t *testing.T) {
+	s := newSet(t, 2, 1)
+	v := s.open(t)
+	put(t, v, "seg/a", pattern(3*unit, 1))
+	closeVolume(t, v)
+	s.shards[0] = blockiotest.NewMemVolume()
+	v = s.open(t)
+	put(t, v, "seg/b", pattern(3*unit, 2)) // the empty shard joins with it
+	p, err := blockio.ReadObject(t.Context(), s.shards[0], "seg/b", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := blockio.WriteObject(t.Context(), s.shards[0], "seg/left", p); err != nil {
+		t.Fatal(err)
+	}
+	if r := heal(t, v); r.Left != 0 || len(r.Errs) != 0 || r.Removed != 1 {
+		t.Errorf("heal: %+v", r)
+	}
+	wantWhole(t, v)
+}

@@ -157,8 +157,9 @@ func (m *mending) isLost(f *Finding) bool {
 
 // clear removes what members have of an object that does not exist, as far as
 // that is safe: from members that are not in sync always, since those in sync
-// would have it otherwise; from the others while all members are present, in
-// sync and complete.
+// would have it otherwise; from the others while all members are present and in
+// sync, and too few may ever have had it for it to be acknowledged: those that
+// have it, cannot tell, or lack objects.
 func (m *mending) clear(ctx context.Context) error {
 	v := m.volume
 	m.state.Lock()
@@ -174,14 +175,21 @@ func (m *mending) clear(ctx context.Context) error {
 	if !errors.Is(err, blockio.ErrNotFound) {
 		return nil // committed meanwhile
 	}
-	inSync, whole := v.footing()
+	inSync, rebuilding, all := v.footing()
+	may := 0
+	for i := range v.members {
+		if f := s.all[i]; !errors.Is(f.err, blockio.ErrNotFound) || rebuilding.has(i) {
+			may++
+		}
+	}
+	never := all && may < v.geo.writeQuorum()
 	for i, mem := range v.members {
 		f := s.all[i]
 		if !mem.present() || f.err != nil && !errors.Is(f.err, ErrCorrupt) {
 			continue
 		}
 		found := Finding{Object: m.state.name, Shard: i, Row: -1, Damage: DamageLeftover, Err: f.err}
-		if m.repair && (whole || !inSync.has(i) && inSync.count() >= v.geo.m) {
+		if m.repair && (never || !inSync.has(i) && inSync.count() >= v.geo.m) {
 			err := mem.note(mem.vol.Remove(ctx, m.state.name))
 			found.Repaired = err == nil
 			if err != nil {
@@ -201,14 +209,17 @@ func (m *mending) clear(ctx context.Context) error {
 	return nil
 }
 
-// footing is the members in sync, and whether these are all there should be and
-// complete.
-func (v *Volume) footing() (inSync memberSet, whole bool) {
+// footing is the members in sync, those that may lack objects, and whether all
+// are present and in sync.
+func (v *Volume) footing() (inSync, rebuilding memberSet, all bool) {
 	v.membership.mu.Lock()
 	defer v.membership.mu.Unlock()
-	whole = true
+	all = true
 	for i, m := range v.members {
-		whole = whole && m.present() && v.membership.inSync.has(i) && !m.rebuilding
+		all = all && m.present() && v.membership.inSync.has(i)
+		if m.rebuilding {
+			rebuilding.add(i)
+		}
 	}
-	return v.membership.inSync, whole
+	return v.membership.inSync, rebuilding, all
 }

@@ -19,7 +19,10 @@ import (
 
 // TestMain makes the test binary the program itself when a script runs it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"blockmill": main})
+	testscript.Main(m, map[string]func(){"blockmill": func() {
+		shardSystem = faultySystem()
+		main()
+	}})
 }
 
 func TestScripts(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/blockio/storedir"
 )
@@ -18,6 +19,10 @@ type openStore struct {
 	dir *storedir.Dir
 }
 
+// shardSystem, where tests set it, gives what stands between a shard and its
+// directory: the process is the real one, and its disks are not.
+var shardSystem func(shard int, inner blockio.FileSystem) blockio.FileSystem
+
 var errNoStoreFlag = usageError{errors.New("which store? name its directory with --store")}
 
 // openDir opens the directory that --store names, and warns when it is not as it
@@ -26,7 +31,9 @@ func (a *app) openDir(ctx context.Context, fill bool) (*storedir.Dir, error) {
 	if a.storePath == "" {
 		return nil, errNoStoreFlag
 	}
-	d, err := storedir.Open(ctx, a.storePath, storedir.Options{Arena: a.sharedArena(), Fill: fill})
+	d, err := storedir.Open(ctx, a.storePath, storedir.Options{
+		Arena: a.sharedArena(), Fill: fill, FileSystem: shardSystem,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", a.storePath, err)
 	}
