@@ -104,6 +104,8 @@ func (c *config) checkListeners() error {
 			switch {
 			case !local && l.open:
 				errs = append(errs, fmt.Errorf("configuration: %s.listen: %s is open to other machines, and auth.accounts are empty", key, address))
+			case !local && key == "nbd" && l.tls.ClientCA == "":
+				errs = append(errs, fmt.Errorf("configuration: nbd.listen: %s is open to other machines: nbd.tls.client_ca has to say which certificates its clients have", address))
 			case !local && key != "metrics" && !l.tls.enabled():
 				errs = append(errs, fmt.Errorf("configuration: %s.listen: %s is open to other machines, and %s.tls is not there", key, address, key))
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/blockmill/blockmill/api/node"
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/api/server"
+	"github.com/blockmill/blockmill/blockio/nbd"
 	"github.com/blockmill/blockmill/blockio/scrub"
 	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
@@ -49,6 +50,7 @@ type daemon struct {
 	certificates []*auth.Certificates
 	server       *server.Server
 	services     *node.Services
+	nbd          *nbd.Server
 	compute      *compute.Services
 	fetchMetrics *fetch.Metrics
 	observer     *http.Server // metrics and health
@@ -95,7 +97,7 @@ func (d *daemon) openNode(ctx context.Context) error {
 	n, err := pool.Open(ctx, pool.Options{
 		Store: d.store.Store, Arena: d.memory.store, DefaultFolder: pool.FolderID(d.conf.DefaultFolder),
 		Formats: formats, MaxVirtualSize: int64(d.conf.Import.MaxVirtualSize), Logger: d.log,
-		Disks: d.diskDirectories(),
+		Disks: d.diskDirectories(), NBDURI: d.diskURI,
 		Ready: ready.Options{ByteBudget: int64(d.conf.Disks.Ready), Metrics: ready.NewMetrics(d.registry)},
 	})
 	if err != nil {
@@ -136,6 +138,9 @@ func (d *daemon) stop() error {
 	}
 	if d.server != nil {
 		errs = append(errs, d.server.Shutdown(ctx))
+	}
+	if d.nbd != nil {
+		errs = append(errs, d.nbd.Shutdown(ctx))
 	}
 	if d.observer != nil {
 		errs = append(errs, d.observer.Close())

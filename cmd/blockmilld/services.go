@@ -142,6 +142,9 @@ func (d *daemon) listen() error {
 		d.serveOn(l, func(l net.Listener) error { return d.server.ServeREST(l, restTLS, rest) })
 		d.log.Info("listening", "for", "rest", "address", l.Addr().String(), "tls", restTLS != nil)
 	}
+	if err := d.listenNBD(); err != nil {
+		return err
+	}
 	if left := d.inherited.rest(); left != "" {
 		d.log.Warn("systemd handed over sockets with names that mean nothing", "names", left)
 	}
