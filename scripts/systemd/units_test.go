@@ -58,7 +58,7 @@ func tree(t *testing.T, dropins ...string) string {
 	for _, slice := range []string{"system", "-"} {
 		write(filepath.Join(units, slice+".slice"), "[Unit]\nDescription="+slice+"\n", 0o644)
 	}
-	for _, program := range []string{"usr/bin/blockmilld", "bin/kill"} {
+	for _, program := range []string{"usr/bin/blockmilld", "bin/sh"} {
 		write(filepath.Join(root, program), "#!/bin/sh\n", 0o755)
 	}
 	return root
@@ -119,7 +119,7 @@ func TestPromises(t *testing.T) {
 		lines []string
 	}{
 		{"blockmilld.service", []string{
-			"Type=notify", "WatchdogSec=30s", "ExecReload=/bin/kill -HUP $MAINPID",
+			"Type=notify", "WatchdogSec=30s", "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'",
 			"StateDirectory=blockmill", "RuntimeDirectory=blockmill", "ConfigurationDirectory=blockmill",
 			"User=blockmill", "Restart=on-failure",
 		}},
