@@ -28,7 +28,8 @@ type config struct {
 		Page   bool      `koanf:"page"`
 	} `koanf:"rest"`
 	Metrics struct {
-		Listen []string `koanf:"listen"`
+		Listen  []string      `koanf:"listen"`
+		Refresh time.Duration `koanf:"refresh"`
 	} `koanf:"metrics"`
 	NBD struct {
 		Socket string    `koanf:"socket"`

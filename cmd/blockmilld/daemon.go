@@ -37,6 +37,7 @@ type daemon struct {
 	supervisor supervisor
 	inherited  inherited
 	health     health
+	refreshed  []refreshed
 
 	memory arenas
 	store  *store

@@ -55,6 +55,6 @@ caller on this machine for an administrator.`,
 	flags.String("grpc-listen", "", "addresses of gRPC, host:port,… (grpc.listen)")
 	flags.String("rest-listen", "", "addresses of REST (rest.listen)")
 	flags.String("metrics-listen", "", "addresses of metrics and health (metrics.listen)")
-	root.AddCommand(configCommand(&path))
+	root.AddCommand(configCommand(&path), manCommand())
 	return root
 }

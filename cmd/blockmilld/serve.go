@@ -74,6 +74,7 @@ func (d *daemon) live(ctx context.Context, from sources) error {
 	defer stop()
 	work.Go(func() { d.supervisor.watchdog(background, d.well) })
 	work.Go(func() { d.upkeep().run(background) })
+	work.Go(func() { refresh(background, d.conf.Metrics.Refresh, d.refreshed, d.log) })
 	renew := time.NewTicker(certificatesEvery)
 	defer renew.Stop()
 	for {

@@ -43,10 +43,12 @@ func (d *daemon) operationEnded(info operation.Info, op *opb.Operation) {
 
 // storeMetrics registers what the store counts.
 func (d *daemon) storeMetrics() error {
-	if _, err := stripe.NewMetrics(d.registry, d.store.dir.Volume); err != nil {
+	shards, err := stripe.NewMetrics(d.registry, d.store.dir.Volume)
+	if err != nil {
 		return err
 	}
-	_, err := cas.NewMetrics(d.registry, d.store.Store)
+	chunks, err := cas.NewMetrics(d.registry, d.store.Store)
+	d.refreshed = []refreshed{shards, chunks}
 	return err
 }
 
