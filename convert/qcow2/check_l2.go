@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert/badimage"
 )
 
@@ -29,12 +30,16 @@ type l2Checker struct {
 	page    [l2Page]byte
 	claims  []dataClaim
 	streams []stream
+	gap     gap
 }
 
-func newL2Checker(c *checker) *l2Checker { return &l2Checker{c: c} }
+func newL2Checker(c *checker) *l2Checker { return &l2Checker{c: c, gap: c.im.newGap()} }
 
 func (w *l2Checker) check(ctx context.Context, l1, table int64) error {
 	g := w.c.im.geo
+	if w.gap.covers(ctx, table, g.clusterSize) {
+		return nil
+	}
 	n := min(l2Page, g.clusterSize) / g.entrySize
 	for first := int64(0); first < g.clusterSize/g.entrySize; first += n {
 		if err := ctx.Err(); err != nil {
@@ -43,6 +48,9 @@ func (w *l2Checker) check(ctx context.Context, l1, table int64) error {
 		entries := w.page[:n*g.entrySize]
 		if err := readFull(w.c.im.src, entries, table+first*g.entrySize); err != nil {
 			return fmt.Errorf("check L2 table of L1 entry %d: %w", l1, err)
+		}
+		if blockio.IsZero(entries) {
+			continue
 		}
 		if err := w.checkEntries(entries, place{l1, table, first}); err != nil {
 			return err

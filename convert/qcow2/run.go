@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+
+	"github.com/blockmill/blockmill/blockio"
 )
 
 // kind is what a run of guest bytes is.
@@ -55,10 +57,17 @@ type walker struct {
 	fn     func(run) error
 	last   run    // pending, longer runs may come
 	l1, l2 []byte // a page of each table
+	gap    gap    // of a walk over many tables
 }
 
+// newWalker makes a walker that reads tables in pages. A short page is for reads
+// of few clusters, which would gain nothing from looking for gaps.
 func newWalker(im *Image, page int) *walker {
-	return &walker{im: im, l1: make([]byte, page), l2: make([]byte, page)}
+	w := &walker{im: im, l1: make([]byte, page), l2: make([]byte, page)}
+	if page == longTablePage {
+		w.gap = im.newGap()
+	}
+	return w
 }
 
 // walk calls fn with the runs of [off, end), in order and without gaps.
@@ -111,6 +120,9 @@ func (w *walker) walkL1(ctx context.Context, off, end int64) error {
 // walkL2 takes the range [off, end) that lies under one L2 table.
 func (w *walker) walkL2(ctx context.Context, l1Index, table, off, end int64) error {
 	g := w.im.geo
+	if w.gap.covers(ctx, table, g.clusterSize) {
+		return w.add(run{off: off, length: end - off})
+	}
 	page := int64(len(w.l2)) / g.entrySize
 	mask := int64(1)<<g.l2Bits - 1
 	for off < end {
@@ -122,6 +134,14 @@ func (w *walker) walkL2(ctx context.Context, l1Index, table, off, end int64) err
 		entries := w.l2[:n*g.entrySize]
 		if err := w.im.readTable(entries, table+first*g.entrySize); err != nil {
 			return fmt.Errorf("L2 table of L1 entry %d: %w", l1Index, err)
+		}
+		if blockio.IsZero(entries) {
+			to := min(end, off&^(g.clusterSize-1)+n*g.clusterSize)
+			if err := w.add(run{off: off, length: to - off}); err != nil {
+				return err
+			}
+			off = to
+			continue
 		}
 		for i := range n {
 			e := g.entry(entries, i)
