@@ -79,11 +79,12 @@ func newBlocks(ctx context.Context, opts *Options, size int64, fetch func(contex
 
 // read fills p, which lies inside the source.
 func (b *blocks) read(p []byte, off int64) error {
-	if len(p) > b.opts.BlockSize && b.scanning() {
+	small := len(p) < directRead
+	if !small && b.scanning() {
 		b.prefetch(off, int64(len(p)))
 	}
 	for len(p) > 0 {
-		n, err := b.step(p, off)
+		n, err := b.step(p, off, small)
 		if err != nil {
 			return err
 		}
@@ -98,9 +99,9 @@ func (b *blocks) scanning() bool {
 	return b.scan
 }
 
-// step reads some of p.
-func (b *blocks) step(p []byte, off int64) (int, error) {
-	bl, n, err := b.find(p, off)
+// step reads some of p, the rest of a read that was small or not.
+func (b *blocks) step(p []byte, off int64, small bool) (int, error) {
+	bl, n, err := b.find(p, off, small)
 	if err != nil {
 		return 0, err
 	}
@@ -121,7 +122,7 @@ func (b *blocks) step(p []byte, off int64) (int, error) {
 
 // find decides how to read at off: from a block, which it pins, or with a request
 // for n bytes.
-func (b *blocks) find(p []byte, off int64) (bl *block, n int, err error) {
+func (b *blocks) find(p []byte, off int64, small bool) (bl *block, n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -129,7 +130,6 @@ func (b *blocks) find(p []byte, off int64) (bl *block, n int, err error) {
 	}
 	index := off / int64(b.opts.BlockSize)
 	bl = b.kept[index]
-	small := len(p) < directRead
 	if bl == nil && (small || b.scan) {
 		bl = b.load(index)
 	}

@@ -66,7 +66,7 @@ func (a ask) header() http.Header {
 	return h
 }
 
-// get makes one attempt. Its errors give no secrets away.
+// get makes one attempt.
 func (c *client) get(ctx context.Context, a ask) (*answer, error) {
 	select {
 	case c.turns <- struct{}{}:
@@ -87,9 +87,15 @@ func (c *client) get(ctx context.Context, a ask) (*answer, error) {
 	}
 	cancel(nil)
 	<-c.turns
+	return nil, err
+}
+
+// hide makes sure that an error's message gives no secret away, whatever the
+// server put into what it quotes.
+func (c *client) hide(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return nil, c.secrets.hide(err)
+	return c.secrets.hide(err)
 }
 
 // follow goes where redirects lead. What was found is where the next request

@@ -3,7 +3,6 @@ package fetch
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,12 +67,3 @@ func (m *Metrics) requested(resp *http.Response, err error) {
 }
 
 func (m *Metrics) failed() { m.failures.Add(1) }
-
-// String counts in one line, for tests and logs.
-func (m *Metrics) String() string {
-	var n int64
-	for i := range m.requests {
-		n += m.requests[i].Load()
-	}
-	return strconv.FormatInt(n, 10) + " requests, " + strconv.FormatInt(m.bytes.Load(), 10) + " bytes, " + strconv.FormatInt(m.retries.Load(), 10) + " retries"
-}

@@ -63,9 +63,9 @@ func (p pin) check(h http.Header) error {
 func (p pin) String() string {
 	switch {
 	case p.etag != "":
-		return fmt.Sprintf("size %d, etag %s", p.size, p.etag)
+		return fmt.Sprintf("size %d, etag %+q", p.size, p.etag)
 	case p.modified != "":
-		return fmt.Sprintf("size %d, modified %s", p.size, p.modified)
+		return fmt.Sprintf("size %d, modified %+q", p.size, p.modified)
 	}
 	return ""
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // retry calls attempt until it succeeds, fails for good, or has failed as often
-// as it may.
+// as it may. Its errors give no secrets away.
 func (c *client) retry(ctx context.Context, attempt func() error) error {
 	for n := 1; ; n++ {
 		err := attempt()
@@ -17,12 +17,12 @@ func (c *client) retry(ctx context.Context, attempt func() error) error {
 			return nil
 		}
 		if err, over := final(err); over || ctx.Err() != nil {
-			return err
+			return c.hide(err)
 		}
 		wait, patient := c.delay(n, err)
 		if n == c.opts.Attempts || !patient {
 			c.opts.Metrics.failed()
-			return fmt.Errorf("%w after %d attempts: %w", ErrTemporary, n, err)
+			return fmt.Errorf("%w after %d attempts: %w", ErrTemporary, n, c.hide(err))
 		}
 		c.opts.Metrics.retries.Add(1)
 		if err := sleep(ctx, wait); err != nil {
