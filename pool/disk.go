@@ -31,9 +31,8 @@ type Disk struct {
 	Method provision.Method `json:"method,omitempty"`
 	// Format is that of the disk's file; it is never probed.
 	Format convert.Format `json:"format,omitempty"`
-	// PlacementPolicy and KMSKey are the API's messages, encoded.
+	// PlacementPolicy is the API's message, encoded.
 	PlacementPolicy []byte `json:"placement_policy,omitempty"`
-	KMSKey          []byte `json:"kms_key,omitempty"`
 }
 
 // roots lists the manifests that the record keeps.

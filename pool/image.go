@@ -18,8 +18,6 @@ type Image struct {
 	MinDiskSize int64 `json:"min_disk_size,omitempty"`
 	// Pooled asks for disks made ahead of demand.
 	Pooled bool `json:"pooled,omitempty"`
-	// KMSKey is the API's message, encoded.
-	KMSKey []byte `json:"kms_key,omitempty"`
 	// Source says what the image was made from, without secrets.
 	Source Source `json:"source,omitzero"`
 }

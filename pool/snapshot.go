@@ -7,6 +7,4 @@ type Snapshot struct {
 	Heritage
 	// SourceDisk is the disk, which may be gone.
 	SourceDisk DiskID `json:"source_disk"`
-	// KMSKey is the API's message, encoded.
-	KMSKey []byte `json:"kms_key,omitempty"`
 }

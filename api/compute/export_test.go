@@ -132,7 +132,7 @@ func TestExport(t *testing.T) {
 	w := newWorld(t, func(o *compute.Options) {
 		o.Export.Buckets = []compute.ExportBucket{{Endpoint: s.endpoint, Bucket: "images", AccessKeyID: storageKey, SecretAccessKey: storageSecret}}
 	})
-	for _, size := range []int{512, 3 << 20, 70 << 20} {
+	for _, size := range []int{512, 3 << 20, 24 << 20} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			raw := noise(size)
 			source := fmt.Sprintf("raw%d", size)
@@ -223,7 +223,7 @@ func TestExportFails(t *testing.T) {
 	s := newStorage(t)
 	w, files := newWorld(t), newWeb(t)
 	op, err := w.images.Create(w.as("alice"), &computepb.CreateImageRequest{
-		FolderId: "f", Source: &computepb.CreateImageRequest_Uri{Uri: files.put("/raw", noise(100<<20))},
+		FolderId: "f", Source: &computepb.CreateImageRequest_Uri{Uri: files.put("/raw", noise(48<<20))},
 	})
 	id := response[*computepb.Image](w, op, err).GetId()
 

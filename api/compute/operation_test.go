@@ -74,7 +74,7 @@ func TestCancelCreate(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Run("cancel", func(t *testing.T) {
 		w, s := newWorld(t), newWeb(t)
-		raw := guest(64<<20, "x")
+		raw := guest(24<<20, "x")
 		for i := range raw { // so that there is something to fetch
 			raw[i] = byte(i * i >> 9)
 		}
@@ -136,7 +136,7 @@ func (w *world) empty(folder string) {
 // A create that a restart interrupts goes on after it, under its name and id.
 func TestRestart(t *testing.T) {
 	w, s := newWorld(t), newWeb(t)
-	uri := s.put("/raw", guest(64<<20, "x"))
+	uri := s.put("/raw", guest(24<<20, "x"))
 	hold := make(chan struct{})
 	s.hold["/raw"] = hold
 	op, err := w.images.Create(w.as("alice"), &computepb.CreateImageRequest{

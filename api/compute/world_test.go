@@ -39,7 +39,7 @@ import (
 // world is a node and its services, reached over gRPC in memory. Who calls is said
 // by the header "subject".
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	volume blockio.Volume
 	dir    string // of the operations
 	// disksDir is where disks are.
@@ -69,7 +69,7 @@ var subjects = map[string]auth.Subject{
 	"root":    {ID: "root", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{auth.EveryFolder: auth.Admin}},
 }
 
-func newWorld(t *testing.T, tuning ...func(*compute.Options)) *world {
+func newWorld(t testing.TB, tuning ...func(*compute.Options)) *world {
 	t.Helper()
 	w := &world{t: t, volume: blockiotest.NewMemVolume(), dir: t.TempDir(), disksDir: t.TempDir()}
 	w.tuning = func(o *compute.Options) {
@@ -85,7 +85,7 @@ func newWorld(t *testing.T, tuning ...func(*compute.Options)) *world {
 	return w
 }
 
-func must[T any](t *testing.T) func(T, error) T {
+func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
