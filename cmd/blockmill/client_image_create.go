@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	compute "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
@@ -85,7 +86,11 @@ func (f *imageCreate) begin(ctx context.Context, c *remote.Client) (*operation.O
 	}
 	ctx = remote.Expect(ctx, f.sha256, f.digest)
 	if f.source.file != "" {
-		return c.CreateImageFromFile(ctx, f.source.file, req)
+		path, err := filepath.Abs(f.source.file) // the daemon is elsewhere
+		if err != nil {
+			return nil, err
+		}
+		return c.CreateImageFromFile(ctx, path, req)
 	}
 	if err := f.source.put(ctx, c, req); err != nil {
 		return nil, err

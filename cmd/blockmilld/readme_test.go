@@ -1,0 +1,65 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestReadme runs the examples of README.md below "Quick start", in a directory
+// that has a disk.qcow2, with ports that are free.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, start, ok := strings.Cut(string(readme), "\n## Quick start\n")
+	start, _, _ = strings.Cut(start, "\n## ")
+	blocks := strings.Split(start, "```sh\n")[1:]
+	if !ok || len(blocks) < 2 {
+		t.Fatal("README.md has no quick start")
+	}
+	script := "trap 'kill %1; wait' EXIT\n"
+	for _, block := range blocks {
+		example, _, _ := strings.Cut(block, "```")
+		script += example
+	}
+	rest := freePort(t)
+	script = strings.ReplaceAll(script, "127.0.0.1:9441", rest)
+
+	dir := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/", ".", "../blockmill")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "disk.raw"), make([]byte, 4<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script = "blockmill convert -f raw -O qcow2 disk.raw disk.qcow2\n" + script
+	cmd := exec.CommandContext(t.Context(), "bash", "-euxc", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"),
+		"BLOCKMILL_GRPC_LISTEN=127.0.0.1:0", "BLOCKMILL_REST_LISTEN="+rest, "BLOCKMILL_METRICS_LISTEN=127.0.0.1:0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"web-1", "before-upgrade", `"name":"debian"`} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %s in what the examples print:\n%s", want, out)
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
