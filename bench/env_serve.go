@@ -51,7 +51,7 @@ func (e *Env) Serve(ctx context.Context, ready func() bool, name string, args ..
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			return fmt.Errorf("stop %s: %w", name, err)
 		}
-		<-ended // by the signal, which some call a failure
+		_ = <-ended // by the signal, which some call a failure
 		return nil
 	}
 	tick := time.NewTicker(serveTick)
