@@ -45,13 +45,17 @@ func (e *Env) Serve(ctx context.Context, ready func() bool, name string, args ..
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	var endErr error // set before ended is closed
+	go func() {
+		endErr = cmd.Wait()
+		close(ended)
+	}()
 	stop = func() error {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			return fmt.Errorf("stop %s: %w", name, err)
 		}
-		_ = <-ended // by the signal, which some call a failure
+		<-ended // by the signal, which some call a failure
 		return nil
 	}
 	tick := time.NewTicker(serveTick)
@@ -61,8 +65,8 @@ func (e *Env) Serve(ctx context.Context, ready func() bool, name string, args ..
 	for !ready() {
 		select {
 		case <-tick.C:
-		case err := <-ended:
-			return nil, fmt.Errorf("%s ended: %w", name, err)
+		case <-ended:
+			return nil, fmt.Errorf("%s ended: %w", name, endErr)
 		case <-limit.C:
 			return nil, errors.Join(fmt.Errorf("%s is not ready after %v", name, serveTime), stop())
 		case <-ctx.Done():
