@@ -112,6 +112,13 @@ func newDiskModel(t *testing.T, rt *rapid.T) *diskModel {
 	return m
 }
 
+// fail ends the test. What goes on at a time is not the same twice, so the
+// reason is also told where rapid's attempts to repeat it do not hide it.
+func (m *diskModel) fail(rt *rapid.T, format string, args ...any) {
+	m.t.Logf("model: "+format, args...)
+	rt.Fatalf(format, args...)
+}
+
 func (m *diskModel) step(string) error {
 	if m.dead.Load() || m.die.Load() > 0 && m.die.Add(-1) == 0 {
 		m.dead.Store(true)
@@ -126,7 +133,7 @@ func (m *diskModel) open(rt *rapid.T) {
 		Disks: []provision.Options{{Path: m.dir, Reserve: -1, Step: m.step}},
 	})
 	if err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	m.node = n
 }
@@ -134,7 +141,7 @@ func (m *diskModel) open(rt *rapid.T) {
 // restart opens the node anew, and compares it with the model.
 func (m *diskModel) restart(rt *rapid.T) {
 	if err := m.node.Close(); err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	m.die.Store(0)
 	m.dead.Store(false)
@@ -158,7 +165,7 @@ func (m *diskModel) died(rt *rapid.T, err error) bool {
 		m.restart(rt)
 		return true
 	}
-	rt.Fatal(err)
+	m.fail(rt, "%v", err)
 	return true
 }
 
@@ -166,34 +173,34 @@ func (m *diskModel) end(rt *rapid.T) {
 	m.restart(rt)
 	for id := range m.disks {
 		if err := m.node.DeleteDisk(m.t.Context(), id); err != nil {
-			rt.Fatal(err)
+			m.fail(rt, "%v", err)
 		}
 	}
 	for id := range m.images {
 		if err := m.node.DeleteImage(m.t.Context(), id); err != nil {
-			rt.Fatal(err)
+			m.fail(rt, "%v", err)
 		}
 	}
 	for id := range m.snapshots {
 		if err := m.node.DeleteSnapshot(m.t.Context(), id); err != nil {
-			rt.Fatal(err)
+			m.fail(rt, "%v", err)
 		}
 	}
 	if err := m.node.Close(); err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	if _, err := m.store.GC(m.t.Context(), cas.GCOptions{}); err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	st, err := m.store.Stat(m.t.Context())
 	if err != nil || len(st.Images) > 0 || st.SegmentBytes > 0 {
-		rt.Fatalf("%d manifests and %d bytes of segments are left, %v", len(st.Images), st.SegmentBytes, err)
+		m.fail(rt, "%d manifests and %d bytes of segments are left, %v", len(st.Images), st.SegmentBytes, err)
 	}
 	if left := filesIn(m.t, m.dir); left > 0 {
-		rt.Fatalf("%d files are left", left)
+		m.fail(rt, "%d files are left", left)
 	}
 	if err := errors.Join(m.store.Close(), os.RemoveAll(m.dir)); err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 }
 
@@ -244,7 +251,7 @@ func (m *diskModel) makeImage(rt *rapid.T) {
 		img, err = m.node.FillImage(m.t.Context(), img.ID, content(m.t, m.node, text))
 	}
 	if err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	m.images[img.ID] = text
 }
@@ -261,7 +268,7 @@ func (m *diskModel) createDisk(rt *rapid.T) {
 		d.Source.Snapshot = anyOf(rt, m.snapshots)
 		snap, err := m.node.Snapshot(d.Source.Snapshot)
 		if err != nil {
-			rt.Fatal(err)
+			m.fail(rt, "%v", err)
 		}
 		d.Size = max(d.Size, snap.VirtualSize)
 		text = m.snapshots[d.Source.Snapshot]
@@ -269,7 +276,7 @@ func (m *diskModel) createDisk(rt *rapid.T) {
 		d.Source.Image = anyOf(rt, m.images)
 		img, err := m.node.Image(d.Source.Image)
 		if err != nil {
-			rt.Fatal(err)
+			m.fail(rt, "%v", err)
 		}
 		d.Size = max(d.Size, img.MinDiskSize)
 		text = m.images[d.Source.Image]
@@ -277,7 +284,7 @@ func (m *diskModel) createDisk(rt *rapid.T) {
 	}
 	d, err := m.node.ReserveDisk(d)
 	if err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	m.unsure[d.ID] = text
 	_, err = m.node.MakeDisk(m.t.Context(), d.ID)
@@ -303,7 +310,7 @@ func (m *diskModel) write(rt *rapid.T) {
 	id := anyOf(rt, m.disks)
 	d, err := m.node.Disk(id)
 	if err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	if d.Format != "raw" {
 		rt.Skip("no raw disk")
@@ -311,11 +318,11 @@ func (m *diskModel) write(rt *rapid.T) {
 	text := m.text("guest")
 	f, err := os.OpenFile(filepath.Join(d.Dir, "disks", string(d.Backing)+".raw"), os.O_RDWR, 0)
 	if err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	_, err = f.WriteAt([]byte(text), 0)
 	if err := errors.Join(err, f.Close()); err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	m.disks[id] = text
 }
@@ -324,7 +331,7 @@ func (m *diskModel) grow(rt *rapid.T) {
 	id := anyOf(rt, m.disks)
 	d, err := m.node.Disk(id)
 	if err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	if d.Size >= 16<<20 {
 		rt.Skip("large enough")
@@ -396,19 +403,19 @@ func (m *diskModel) read(rt *rapid.T) { m.readDisk(rt, anyOf(rt, m.disks)) }
 func (m *diskModel) readDisk(rt *rapid.T, id pool.DiskID) {
 	d, err := m.node.Disk(id)
 	if err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	c, err := m.node.Directories()[0].Open(m.t.Context(), provision.Backing{ID: d.Backing, Dir: d.Dir, Method: d.Method, Format: d.Format, Size: d.Size})
 	if err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	p := make([]byte, modelText)
 	_, err = c.ReadAt(p, 0)
 	if err := errors.Join(err, c.Close()); err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	if want := m.disks[id]; !bytes.Equal(p, []byte(want)) {
-		rt.Fatalf("disk %s made by %s holds %q, want %q", id, d.Method, p, want)
+		m.fail(rt, "disk %s made by %s holds %q, want %q", id, d.Method, p, want)
 	}
 }
 
@@ -417,11 +424,11 @@ func (m *diskModel) collect(rt *rapid.T) {
 		rt.Skip("not now")
 	}
 	if _, err := m.store.GC(m.t.Context(), cas.GCOptions{}); err != nil {
-		rt.Fatal(err)
+		m.fail(rt, "%v", err)
 	}
 	r, err := m.store.Check(m.t.Context())
 	if err != nil || r.Found > 0 {
-		rt.Fatalf("check: %v, %v", r.Problems, err)
+		m.fail(rt, "check: %v, %v", r.Problems, err)
 	}
 }
 
@@ -440,23 +447,23 @@ func (m *diskModel) compare(rt *rapid.T) {
 	n := 0
 	for d := range m.node.Disks(pool.Query{Folder: pool.DefaultFolder}) {
 		if _, ok := m.disks[d.ID]; !ok {
-			rt.Fatalf("disk %s is back", d.ID)
+			m.fail(rt, "disk %s is back", d.ID)
 		}
 		if other, twice := have[d.Backing]; twice {
-			rt.Fatalf("disks %s and %s have one file", d.ID, other)
+			m.fail(rt, "disks %s and %s have one file", d.ID, other)
 		}
 		have[d.Backing] = d.ID
 		n++
 	}
 	if n != len(m.disks) {
-		rt.Fatalf("%d disks, want %d", n, len(m.disks))
+		m.fail(rt, "%d disks, want %d", n, len(m.disks))
 	}
 	for id := range m.disks {
 		m.readDisk(rt, id)
 	}
 	for id := range m.images {
 		if _, err := m.node.Image(id); err != nil {
-			rt.Fatal(err)
+			m.fail(rt, "%v", err)
 		}
 	}
 }

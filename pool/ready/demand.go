@@ -11,6 +11,7 @@ type Demand struct {
 	rule Rule
 
 	arrivals []arrival   // within the window, ascending
+	needs    []int       // how many of them had each need
 	busy     []time.Time // when each of the parallel refills would be done
 	refill   time.Duration
 }
@@ -83,7 +84,12 @@ func (d *Demand) Arrive(now time.Time) {
 			need += int((left + d.refill - 1) / d.refill)
 		}
 	}
-	d.arrivals = append(d.arrivals, arrival{now, max(need, 1)})
+	need = min(max(need, 1), MaxCapacity)
+	if need >= len(d.needs) {
+		d.needs = append(d.needs, make([]int, need+1-len(d.needs))...)
+	}
+	d.needs[need]++
+	d.arrivals = append(d.arrivals, arrival{now, need})
 	d.trim(now)
 }
 
@@ -111,13 +117,14 @@ func (d *Demand) Target(now time.Time) int {
 	if len(d.arrivals) == 0 {
 		return 0
 	}
-	needs := make([]int, len(d.arrivals))
-	for i, a := range d.arrivals {
-		needs[i] = a.need
+	// As many creates as need not find one may need more.
+	beyond := int((1 - d.rule.Quantile) * float64(len(d.arrivals)))
+	for need := len(d.needs) - 1; need > 0; need-- {
+		if beyond -= d.needs[need]; beyond < 0 {
+			return need + 1
+		}
 	}
-	slices.Sort(needs)
-	i := int(d.rule.Quantile*float64(len(needs))+0.999999) - 1
-	return needs[min(max(i, 0), len(needs)-1)] + 1
+	return 0
 }
 
 // Load is the share of its time that refilling needs to keep up with the demand
@@ -140,6 +147,9 @@ func (d *Demand) trim(now time.Time) {
 	from := max(0, len(d.arrivals)-d.rule.Most)
 	for from < len(d.arrivals) && now.Sub(d.arrivals[from].at) > d.rule.Window {
 		from++
+	}
+	for _, a := range d.arrivals[:from] {
+		d.needs[a.need]--
 	}
 	d.arrivals = slices.Delete(d.arrivals, 0, from)
 }

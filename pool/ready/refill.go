@@ -95,6 +95,7 @@ func (s *Stock) start(p *pool) {
 func (s *Stock) refill(p *pool, urgent bool, hurry <-chan struct{}) {
 	var b provision.Backing
 	var err error
+	planned := time.Now()
 	if !urgent {
 		err = s.gate.wait(s.ctx, hurry)
 	}
@@ -111,6 +112,7 @@ func (s *Stock) refill(p *pool, urgent bool, hurry <-chan struct{}) {
 	case err != nil:
 		s.failed(p, err)
 	case open:
+		p.demand.Refilled(time.Since(planned)) // giving way is part of it
 		s.refilled(p, b, took)
 	}
 	s.plan()
@@ -124,7 +126,6 @@ func (s *Stock) refill(p *pool, urgent bool, hurry <-chan struct{}) {
 func (s *Stock) refilled(p *pool, b provision.Backing, took time.Duration) {
 	p.failures, p.retry = 0, time.Time{}
 	p.counts.Refills++
-	p.demand.Refilled(took)
 	since, waited := p.put(b)
 	s.note(p, Refilled, took, "")
 	if waited {
