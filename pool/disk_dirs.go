@@ -17,6 +17,7 @@ func (n *Node) openDisks(ctx context.Context) error {
 	opts.Maker, opts.Logger = maker{n}, n.opts.Logger
 	n.stock = ready.New(opts)
 	found := make(map[cas.ManifestID][]provision.Backing)
+	owned := make(map[provision.BackingID]string)
 	for _, o := range n.opts.Disks {
 		o.Store, o.Logger = n.opts.Store, n.opts.Logger
 		d, err := provision.Open(ctx, o)
@@ -24,12 +25,12 @@ func (n *Node) openDisks(ctx context.Context) error {
 			return err
 		}
 		n.dirs = append(n.dirs, d)
-		f, err := d.Recover(ctx, n.inventory(d.Dir()))
+		f, err := d.Recover(ctx, n.inventory())
 		if err != nil {
 			return err
 		}
-		for _, id := range f.Missing {
-			n.opts.Logger.Error("the files of a disk are missing", "directory", d.Dir(), "backing", id)
+		for id := range f.Owned {
+			owned[id] = d.Dir()
 		}
 		for _, b := range f.Ready {
 			m, _ := b.ID.Manifest()
@@ -39,23 +40,43 @@ func (n *Node) openDisks(ctx context.Context) error {
 	if len(n.dirs) == 0 {
 		return nil
 	}
+	n.locate(owned)
 	return n.openPools(ctx, found)
 }
 
-// inventory is what a disk directory should hold.
-func (n *Node) inventory(dir string) provision.Inventory {
+// locate notes where the files of disks were found: directories may have been
+// moved since the records were written.
+func (n *Node) locate(owned map[provision.BackingID]string) {
+	for _, d := range n.disks.all() {
+		dir, ok := owned[d.Backing]
+		if !ok {
+			n.opts.Logger.Error("the files of a disk are missing", "disk", d.ID, "directory", d.Dir, "backing", d.Backing)
+			continue
+		}
+		if d.Dir == dir {
+			continue
+		}
+		if r, err := n.disks.lock(d.ID); err == nil {
+			d.Dir = dir
+			n.disks.replace(r, &d)
+			r.writing.Unlock()
+		}
+	}
+}
+
+// inventory is what disk directories should hold.
+func (n *Node) inventory() provision.Inventory {
 	inv := provision.Inventory{
-		Disks:  make(map[provision.BackingID]provision.Backing),
-		Images: make(map[cas.ManifestID]bool),
+		Incomplete: n.damage != nil,
+		Disks:      make(map[provision.BackingID]provision.Backing),
+		Images:     make(map[cas.ManifestID]bool),
 		Ready: func(m cas.ManifestID, size int64) bool {
 			_, ok := n.pooledImage(m, size)
 			return ok
 		},
 	}
 	for _, d := range n.disks.all() {
-		if d.Dir == dir {
-			inv.Disks[d.Backing] = d.backing()
-		}
+		inv.Disks[d.Backing] = d.backing()
 	}
 	for _, img := range n.images.all() {
 		inv.Images[img.Manifest] = true

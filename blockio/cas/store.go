@@ -158,6 +158,9 @@ func openLocked(ctx context.Context, opts Options, lock *blockio.DirLock) (*Stor
 	return s, nil
 }
 
+// ID names the store.
+func (s *Store) ID() StoreID { return s.header.id }
+
 func (s *Store) listSegments(ctx context.Context) error {
 	for e, err := range s.opts.Volume.List(ctx, segmentKind) {
 		if err != nil {

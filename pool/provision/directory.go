@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -77,6 +79,8 @@ const (
 	fileMode = 0o660 // hypervisors run as other users of our group
 	dirMode  = 0o750
 
+	storeFile = "store"
+
 	tmpDir   = "tmp"
 	basesDir = "bases"
 	disksDir = "disks"
@@ -112,7 +116,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	opts.Path = path
 	d := &Directory{
 		opts: opts, rate: newThrottle(opts.FillRate),
-		syncs: map[string]*blockio.SharedSync{basesDir: {}, disksDir: {}},
+		syncs: map[string]*blockio.SharedSync{"": {}, basesDir: {}, disksDir: {}},
 		bases: make(map[cas.ManifestID]*base),
 	}
 	if err := d.open(ctx); err != nil {
@@ -130,7 +134,14 @@ func (d *Directory) open(ctx context.Context) (err error) {
 	if d.lock, err = blockio.LockDir(d.opts.Path); err != nil {
 		return err
 	}
-	if err := d.clear(); err != nil {
+	known, err := d.checkStore()
+	if err == nil {
+		err = d.clear()
+	}
+	if err == nil && !known {
+		err = d.noteStore(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	// A process that was killed may have left names that are not yet durable.
@@ -149,6 +160,31 @@ func (d *Directory) open(ctx context.Context) (err error) {
 		d.methods = append(d.methods, m)
 	}
 	return nil
+}
+
+// checkStore says whether the disks in the directory are those of the store's
+// records; known is false for a new directory.
+func (d *Directory) checkStore() (known bool, err error) {
+	have, err := os.ReadFile(d.path(storeFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case strings.TrimSpace(string(have)) != d.opts.Store.ID().String():
+		return false, fmt.Errorf("it has the disks of store %q: %w", strings.TrimSpace(string(have)), ErrOtherStore)
+	}
+	return true, nil
+}
+
+// noteStore makes the directory the store's from now on.
+func (d *Directory) noteStore(ctx context.Context) error {
+	return d.make(ctx, "", storeFile, func(dev *blockio.Device) error {
+		if _, err := dev.WriteAt([]byte(d.opts.Store.ID().String()+"\n"), 0); err != nil {
+			return err
+		}
+		return dev.Sync()
+	})
 }
 
 // clear removes what was not complete.

@@ -8,6 +8,7 @@
 // A directory holds
 //
 //	lock                    keeps other processes out
+//	store                   the id of the store whose records own the disks
 //	tmp/                    what is not complete
 //	bases/<manifest>.raw    golden bases
 //	disks/<backing>.<format>

@@ -13,6 +13,8 @@ var (
 	ErrShrink = errors.New("disks do not shrink")
 	// ErrInUse says that a program has a disk's file open for writing.
 	ErrInUse = errors.New("in use by another program")
+	// ErrOtherStore says that a directory has the disks of another store.
+	ErrOtherStore = errors.New("the directory belongs to another store")
 	// ErrMissing says that the files of a disk are not there.
 	ErrMissing = errors.New("files are missing")
 )

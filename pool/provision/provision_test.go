@@ -313,8 +313,13 @@ func TestRecover(t *testing.T) {
 	}
 	d = openDir(t, provision.Options{Path: dir, Store: s})
 	missing := provision.NewBackingID(m)
+	disks := map[provision.BackingID]provision.Backing{owned.ID: owned, retired.ID: retired, missing: {ID: missing}}
+	// While some records cannot be read nothing is removed or given out.
+	if found, err := d.Recover(t.Context(), provision.Inventory{Disks: disks, Incomplete: true}); err != nil || found.Removed+len(found.Ready) > 0 {
+		t.Errorf("incomplete inventory: %+v, %v", found, err)
+	}
 	found, err := d.Recover(t.Context(), provision.Inventory{
-		Disks:  map[provision.BackingID]provision.Backing{owned.ID: owned, retired.ID: retired, missing: {ID: missing}},
+		Disks:  disks,
 		Images: map[cas.ManifestID]bool{m: true},
 		Ready:  func(cas.ManifestID, int64) bool { return true },
 	})
@@ -324,8 +329,8 @@ func TestRecover(t *testing.T) {
 	if len(found.Ready) != 1 || found.Ready[0].ID != good.ID || found.Ready[0].Size != good.Size {
 		t.Errorf("ready %+v, want only %s", found.Ready, good.ID)
 	}
-	if len(found.Missing) != 1 || found.Missing[0] != missing {
-		t.Errorf("missing %v, want %s", found.Missing, missing)
+	if len(found.Owned) != 2 || found.Owned[missing] {
+		t.Errorf("owned %v, want two", found.Owned)
 	}
 	for _, b := range []provision.Backing{owned, retired, good} {
 		if err := d.Present(b); err != nil {
@@ -390,5 +395,19 @@ func TestMakeFails(t *testing.T) {
 		if left, err := os.ReadDir(filepath.Join(dir, sub)); err != nil || len(left) > 0 {
 			t.Errorf("%s: %d files left, %v", sub, len(left), err)
 		}
+	}
+}
+
+// A directory is that of one store: with another's records everything in it
+// would be a leftover.
+func TestOtherStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := openDir(t, provision.Options{Path: dir, Store: newStore(t)})
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provision.Open(t.Context(), provision.Options{Path: dir, Store: newStore(t)}); !errors.Is(err, provision.ErrOtherStore) {
+		t.Errorf("error %v, want %v", err, provision.ErrOtherStore)
 	}
 }

@@ -13,8 +13,12 @@ import (
 
 // Inventory is what the layer above knows when a directory is opened.
 type Inventory struct {
-	// Disks are the backings that disks have.
+	// Disks are the backings that disks have, in whatever directory: where one
+	// is found it stays.
 	Disks map[BackingID]Backing
+	// Incomplete says that not all disks are known: nothing is removed then,
+	// nor taken as ready, for it may be somebody's.
+	Incomplete bool
 	// Images are the manifests of the images that exist: their golden bases
 	// stay.
 	Images map[cas.ManifestID]bool
@@ -26,8 +30,8 @@ type Inventory struct {
 type Found struct {
 	// Ready are the backings that no disk has, and that are as good as new.
 	Ready []Backing
-	// Missing are the disks whose files are not there.
-	Missing []BackingID
+	// Owned are the backings of disks whose files are there.
+	Owned map[BackingID]bool
 	// Removed counts the leftovers.
 	Removed int
 }
@@ -55,7 +59,7 @@ func (d *Directory) recoverDisks(inv Inventory) (f Found, err error) {
 	if err != nil {
 		return f, err
 	}
-	seen := make(map[BackingID]bool)
+	f.Owned = make(map[BackingID]bool)
 	for _, e := range entries {
 		name, _, _ := strings.Cut(e.Name(), ".")
 		id := BackingID(name)
@@ -65,11 +69,11 @@ func (d *Directory) recoverDisks(inv Inventory) (f Found, err error) {
 			if err := d.Restore(b); err != nil {
 				return f, err
 			}
-			seen[id] = true
+			f.Owned[id] = true
 		case owned:
-			seen[id] = true
-		case !id.valid():
-			d.opts.Logger.Warn("left alone what is no disk", "path", d.path(disksDir, e.Name()))
+			f.Owned[id] = true
+		case !id.valid() || inv.Incomplete:
+			d.opts.Logger.Warn("left alone what is not known to be a disk", "path", d.path(disksDir, e.Name()))
 		default:
 			if b, ok := d.asReady(id, e, inv); ok {
 				f.Ready = append(f.Ready, b)
@@ -79,11 +83,6 @@ func (d *Directory) recoverDisks(inv Inventory) (f Found, err error) {
 				return f, err
 			}
 			f.Removed++
-		}
-	}
-	for id := range inv.Disks {
-		if !seen[id] {
-			f.Missing = append(f.Missing, id)
 		}
 	}
 	return f, nil
@@ -120,8 +119,8 @@ func (d *Directory) ReadyMethod() Method {
 
 func (d *Directory) recoverBases(ctx context.Context, inv Inventory, f *Found) error {
 	overlays := make(map[cas.ManifestID]int)
-	for id, b := range inv.Disks {
-		if m, ok := id.Manifest(); ok && b.Method == Overlay {
+	for id := range f.Owned {
+		if m, ok := id.Manifest(); ok && inv.Disks[id].Method == Overlay {
 			overlays[m]++
 		}
 	}
@@ -135,7 +134,7 @@ func (d *Directory) recoverBases(ctx context.Context, inv Inventory, f *Found) e
 			d.opts.Logger.Warn("left alone what is no base", "path", d.path(basesDir, e.Name()))
 			continue
 		}
-		if !inv.Images[m] && overlays[m] == 0 {
+		if !inv.Images[m] && overlays[m] == 0 && !inv.Incomplete {
 			if err := removeFile(d.path(basesDir, e.Name())); err != nil {
 				return err
 			}

@@ -168,7 +168,8 @@ func (s *Stock) discardSurplus(p *pool, now time.Time) {
 // discard removes a disk that nobody has. What fails to go is a leftover, which
 // the next start removes.
 func (s *Stock) discard(key Key, b provision.Backing) {
-	if err := s.opts.Maker.Discard(s.ctx, key, b); err != nil && s.ctx.Err() == nil {
+	// Stop waits for it.
+	if err := s.opts.Maker.Discard(context.WithoutCancel(s.ctx), key, b); err != nil {
 		s.opts.Logger.Error("a ready disk could not be removed", "pool", key, "backing", b.ID, "reason", err)
 	}
 }

@@ -146,7 +146,7 @@ func (s *Stock) Close(key Key) error {
 	s.mu.Unlock()
 	var errs []error
 	for _, b := range ready {
-		errs = append(errs, s.opts.Maker.Discard(s.ctx, key, b))
+		errs = append(errs, s.opts.Maker.Discard(context.WithoutCancel(s.ctx), key, b))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close pool %s: %w", key, err)
