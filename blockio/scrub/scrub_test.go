@@ -165,11 +165,16 @@ func TestCycles(t *testing.T) {
 // A scrub is stopped after each object of each phase: what it found is found
 // again by the one that goes on, and everything is looked at in the end.
 func TestStopped(t *testing.T) {
+	t.Run("rows", func(t *testing.T) { testStopped(t, scrub.FullNever) })
+	t.Run("rows and chunks", func(t *testing.T) { testStopped(t, scrub.FullWhenDue) })
+}
+
+func testStopped(t *testing.T, full scrub.Full) {
 	n := newNode(t, 2, 0)
 	for _, path := range n.segments(t, 1) {
 		flip(t, path)
 	}
-	whole := n.run(t, scrub.New(n.dir), scrub.Options{})
+	whole := n.run(t, scrub.New(n.dir), scrub.Options{Full: full})
 	if whole.Unrepaired() < 3 || len(whole.Unreadable) < 3 {
 		t.Fatalf("the damage is %+v", whole)
 	}
@@ -180,7 +185,7 @@ func TestStopped(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		steps := 0
 		_, err := scrub.New(n.dir).Run(ctx, func(context.Context) (*cas.Store, error) { return n.store, nil },
-			scrub.Options{Parallel: 1, Progress: func(scrub.Progress) {
+			scrub.Options{Full: full, Parallel: 1, Progress: func(scrub.Progress) {
 				if steps++; steps == stop {
 					cancel()
 				}
@@ -192,11 +197,11 @@ func TestStopped(t *testing.T) {
 		if !errors.Is(err, context.Canceled) && err != nil {
 			t.Fatal(err)
 		}
-		rest := n.run(t, scrub.New(n.dir), scrub.Options{})
+		rest := n.run(t, scrub.New(n.dir), scrub.Options{Full: full})
 		if err == nil {
 			continue // it was stopped by its last word
 		}
-		if !rest.Resumed || rest.Chunks == nil {
+		if !rest.Resumed || rest.Chunks == nil && full != scrub.FullNever {
 			t.Errorf("stopped after %d steps, and began again", stop)
 		}
 		// What the rows told to the one that was stopped in the chunks, the

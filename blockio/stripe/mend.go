@@ -205,6 +205,14 @@ func (m *mending) clear(ctx context.Context) error {
 	}
 	if m.failed == (memberSet{}) {
 		v.suspects.remove(m.state.name)
+		return nil
+	}
+	// It may be an object of which those that are rebuilt lack their part: they
+	// are not complete, and so it stays.
+	for i := range v.members {
+		if rebuilding.has(i) {
+			m.failed.add(i)
+		}
 	}
 	return nil
 }

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -35,12 +38,16 @@ func TestKill(t *testing.T) {
 	} else if testing.Short() {
 		limit = 2 * time.Second
 	}
-	for _, c := range []struct{ data, parity int }{{1, 0}, {2, 1}, {4, 2}} {
-		t.Run(fmt.Sprintf("%d+%d", c.data, c.parity), func(t *testing.T) {
-			k := newKiller(t, c.data, c.parity)
+	for _, c := range []struct {
+		data, parity int
+		full         bool
+	}{{1, 0, false}, {2, 1, false}, {4, 2, false}, {4, 2, true}} {
+		t.Run(fmt.Sprintf("%d+%d full %t", c.data, c.parity, c.full), func(t *testing.T) {
+			k := newKiller(t, c.data, c.parity, c.full)
 			// On a busy machine it may take longer until a strike is in time.
 			begin := time.Now()
-			for time.Since(begin) < limit/3 || k.killed == 0 && k.strikes < 100 {
+			for time.Since(begin) < limit/4 || k.killed == 0 && k.strikes < 100 {
+				k.fill(k.random.IntN(2) == 0)
 				k.strike()
 				k.checkNames()
 				if k.strikes%8 == 0 {
@@ -48,8 +55,9 @@ func TestKill(t *testing.T) {
 				}
 			}
 			k.checkBytes()
+			k.fill(false)
 			k.checkWithout()
-			t.Logf("%d strikes, %d in time, %d images at the end", k.strikes, k.killed, len(k.images))
+			t.Logf("%d strikes, %d in time, %d refused, %d images at the end", k.strikes, k.killed, k.refused, len(k.images))
 			if k.killed == 0 {
 				t.Error("no process was killed before its end: nothing was tested")
 			}
@@ -66,6 +74,7 @@ type killer struct {
 	random  *rand.Rand
 	shards  []string // none in a store of its own directory
 	parity  int
+	small   string // a file system with one shard that is full at times, or empty
 	digests [killDisks]string
 
 	images map[string]string // acknowledged: name to digest
@@ -74,12 +83,16 @@ type killer struct {
 	pending       string
 	pendingDigest string
 
-	strikes, killed, named int
+	strikes, killed, refused, named int
 	// usual is about how long each kind of command takes.
 	usual map[string]time.Duration
 }
 
-func newKiller(t *testing.T, data, parity int) *killer {
+func newKiller(t *testing.T, data, parity int, full bool) *killer {
+	t.Helper()
+	if full && os.Geteuid() != 0 && os.Getenv("CI") != "true" {
+		t.Skip("mounting takes root")
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +109,11 @@ func newKiller(t *testing.T, data, parity int) *killer {
 		args = append(args, "--allow-shared-device", "--data", fmt.Sprint(data), "--parity", fmt.Sprint(parity))
 		for i := range data + parity {
 			k.shards = append(k.shards, filepath.Join(k.dir, fmt.Sprintf("shard%d", i)))
+			if full && i == 2 {
+				k.small = filepath.Join(k.dir, "small")
+				mountSmall(t, k.small)
+				k.shards[i] = filepath.Join(k.small, "shard2")
+			}
 			args = append(args, "--shard", k.shards[i])
 		}
 	}
@@ -107,6 +125,40 @@ func newKiller(t *testing.T, data, parity int) *killer {
 		k.digests[i] = strings.TrimSpace(k.must("digest", "-f", "raw", k.disk(i)))
 	}
 	return k
+}
+
+// mountSmall mounts a small file system for the time of the test.
+func mountSmall(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// fill takes all that is free of the small file system, or gives it back.
+func (k *killer) fill(full bool) {
+	k.t.Helper()
+	if k.small == "" {
+		return
+	}
+	name := filepath.Join(k.small, "rest")
+	if !full {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			k.t.Fatal(err)
+		}
+		return
+	}
+	if err := os.WriteFile(name, make([]byte, 25<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		k.t.Fatalf("fill the small file system: %v", err)
+	}
 }
 
 func (k *killer) disk(i int) string { return filepath.Join(k.dir, fmt.Sprintf("disk%d", i)) }
@@ -180,6 +232,10 @@ func (k *killer) run(args ...string) bool {
 	if err == nil {
 		k.usual[args[1]] = (usual + time.Since(start)) / 2
 		return true
+	}
+	if ctx.Err() == nil && k.small != "" && strings.Contains(stderr.String(), "no space left on device") {
+		k.refused++
+		return false
 	}
 	if ctx.Err() == nil {
 		k.t.Fatalf("blockmill %s: %v: %s", strings.Join(args, " "), err, stderr.String())

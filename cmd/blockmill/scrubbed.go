@@ -129,6 +129,8 @@ func (a *app) unscrubbed(r *scrubbed) error {
 		first := r.Images[0]
 		return fmt.Errorf("scrub store %s: %d damaged places are left, %d guest ranges cannot be read, the first of image %s at %d: %s",
 			a.storePath, r.Unrepaired, len(r.Images), first.image(), first.Offset, first.Error)
+	case r.Unrepaired > 0 && len(r.Problems) > 0:
+		return fmt.Errorf("scrub store %s: %d damaged places are left: %s", a.storePath, r.Unrepaired, r.Problems[0])
 	case r.Unrepaired > 0:
 		return fmt.Errorf("scrub store %s: %d damaged places are left", a.storePath, r.Unrepaired)
 	case len(r.Problems) > 0:
