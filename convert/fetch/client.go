@@ -178,8 +178,8 @@ func (c *client) redirect(u *url.URL, locations []string) (*url.URL, error) {
 
 // checkAnswer looks at what every good answer has in common.
 func checkAnswer(resp *http.Response) error {
-	if coding := resp.Header.Values("Content-Encoding"); len(coding) > 0 {
-		return fmt.Errorf("content encoding %s, none was accepted: %w", quote(strings.Join(coding, ", ")), ErrProtocol)
+	if err := checkEncoding(resp.Header); err != nil {
+		return err
 	}
 	kind := resp.Header.Get("Content-Type")
 	if strings.HasPrefix(strings.ToLower(strings.TrimSpace(kind)), "multipart/") {

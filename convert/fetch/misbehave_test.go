@@ -153,6 +153,16 @@ var misbehaviours = []struct {
 	{"gzip", header(1, func(h http.Header, _, _, _ int64) { h.Set("Content-Encoding", "gzip") }), nil, fetch.ErrProtocol, `content encoding "gzip"`},
 	{"identity as an encoding", header(2, func(h http.Header, _, _, _ int64) { h.Set("Content-Encoding", "identity") }), nil, fetch.ErrProtocol, `"identity"`},
 	{"two encodings", header(1, func(h http.Header, _, _, _ int64) { h["Content-Encoding"] = []string{"br", "zstd"} }), nil, fetch.ErrProtocol, `"br, zstd"`},
+	{"an empty encoding", header(1, func(h http.Header, _, _, _ int64) { h["Content-Encoding"] = []string{""} }), nil, fetch.ErrProtocol, `encoding ""`},
+	{"an upload's encoding", header(1, func(h http.Header, _, _, _ int64) { h.Set("Content-Encoding", "aws-chunked") }), nil, nil, ""},
+	{"an upload's encoding and another", header(1, func(h http.Header, _, _, _ int64) { h.Set("Content-Encoding", "gzip,aws-chunked") }), nil, fetch.ErrProtocol, "gzip"},
+	{"an upload's frames", answer(1, 206, func(h http.Header, _, _, _ int64) { h.Set("Content-Encoding", "aws-chunked") }, func(p []byte) []byte {
+		return append([]byte("10000;chunk-signature=ad80c7"), p[28:]...)
+	}), nil, fetch.ErrProtocol, "frames of an upload"},
+	{"an upload's frames, no ranges", wholeAs(func(s *server, _ int64, w http.ResponseWriter) {
+		w.Header().Set("Content-Encoding", "aws-chunked")
+		_, _ = w.Write(append([]byte("10000\r\n"), s.content...))
+	}), spooled, fetch.ErrProtocol, "frames of an upload"},
 	{"200 after 206", func(s *server, n int64, w http.ResponseWriter, r *http.Request) {
 		if n > 1 {
 			r.Header.Del("Range")

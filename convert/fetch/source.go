@@ -120,6 +120,9 @@ func (s *Source) attempt() ([]byte, error) {
 	}
 	p := make([]byte, a.end)
 	n, err := ans.body.fill(p)
+	if err == nil {
+		err = checkFrames(ans.header, p)
+	}
 	return p[:n], err
 }
 

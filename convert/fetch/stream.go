@@ -120,7 +120,7 @@ func (s *stream) run(ans *answer) {
 		}
 		defer func() { ans = nil }()
 		defer ans.body.end()
-		return s.keep(ans.body)
+		return s.keep(ans)
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,14 +136,20 @@ var errEnd = errors.New("the stream has ended")
 
 const streamBuffer = 256 << 10
 
-// keep writes a body to the file from its beginning on.
-func (s *stream) keep(b *body) error {
+// keep writes the body of an answer to the file, from its beginning on.
+func (s *stream) keep(ans *answer) error {
+	b := ans.body
 	most := min(s.client.opts.MaxSize, s.client.opts.MaxSpool)
 	buf, old := make([]byte, streamBuffer), make([]byte, streamBuffer)
 	for off := int64(0); ; {
 		n, err := io.ReadFull(b, buf)
 		if off+int64(n) > most {
 			return fmt.Errorf("more than %d bytes without ranges: %w", most, ErrTooLarge)
+		}
+		if off == 0 {
+			if err := checkFrames(ans.header, buf[:n]); err != nil {
+				return err
+			}
 		}
 		if werr := s.place(buf[:n], old[:n], off); werr != nil {
 			return werr
