@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/blockmill/blockmill/bench/measure"
@@ -78,7 +79,11 @@ func (r *Runner) log(c Case, s result.Sample) {
 		fmt.Fprintf(r.opts.Log, "%s FAILED: %s\n", what, s.Error)
 		return
 	}
-	for _, m := range []result.Metric{result.Total, result.CPU, result.MaxRSS, result.Output, result.NewBytes} {
+	shown := []result.Metric{result.Total, result.CPU, result.MaxRSS, result.Output, result.NewBytes}
+	if !slices.Contains(shown, c.Metric) {
+		shown = append(shown, c.Metric)
+	}
+	for _, m := range shown {
 		if v, ok := s.Values[m]; ok {
 			what += fmt.Sprintf("  %s %s", m, m.Format(v))
 		}
