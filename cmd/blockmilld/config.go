@@ -69,10 +69,11 @@ type config struct {
 		MaxRedirects int      `koanf:"max_redirects"`
 	} `koanf:"fetch"`
 	Export struct {
-		Endpoint      string `koanf:"endpoint"`
-		Region        string `koanf:"region"`
-		AccessKeyFile string `koanf:"access_key_file"`
-		SecretKeyFile string `koanf:"secret_key_file"`
+		Endpoint      string   `koanf:"endpoint"`
+		Region        string   `koanf:"region"`
+		Buckets       []string `koanf:"buckets"`
+		AccessKeyFile string   `koanf:"access_key_file"`
+		SecretKeyFile string   `koanf:"secret_key_file"`
 	} `koanf:"export"`
 	Maintenance struct {
 		GCInterval    time.Duration `koanf:"gc_interval"`

@@ -55,6 +55,9 @@ func (c *config) validate() error {
 			bad("import.formats", "%q is no format", name)
 		}
 	}
+	if e := c.Export; e.Endpoint != "" && (len(e.Buckets) == 0 || e.AccessKeyFile == "" || e.SecretKeyFile == "") {
+		bad("export", "an endpoint without buckets, access_key_file and secret_key_file")
+	}
 	if c.DefaultFolder == "" {
 		bad("default_folder", "is empty")
 	}

@@ -73,9 +73,12 @@ func (d *daemon) openServer(context.Context) error {
 	if err := d.openFetch(); err != nil {
 		return err
 	}
-	var err error
+	export, err := d.conf.exportOptions()
+	if err != nil {
+		return err
+	}
 	d.compute, err = compute.New(compute.Options{
-		Node: d.node, Operations: d.engine, Fetch: d.fetchOptions(d.conf), Logger: d.log,
+		Node: d.node, Operations: d.engine, Fetch: d.fetchOptions(d.conf), Export: export, Logger: d.log,
 	})
 	if err != nil {
 		return err
