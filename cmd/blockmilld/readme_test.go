@@ -28,6 +28,8 @@ func TestReadme(t *testing.T) {
 		script += example
 	}
 	rest := freePort(t)
+	script += "curl -sf http://127.0.0.1:9441/ | grep '<title>Blockmill</title>'\n" +
+		"curl -sf http://127.0.0.1:9441/status.json\n"
 	script = strings.ReplaceAll(script, "127.0.0.1:9441", rest)
 
 	dir := t.TempDir()
@@ -42,12 +44,14 @@ func TestReadme(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "bash", "-euxc", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"),
-		"BLOCKMILL_GRPC_LISTEN=127.0.0.1:0", "BLOCKMILL_REST_LISTEN="+rest, "BLOCKMILL_METRICS_LISTEN=127.0.0.1:0")
+		"BLOCKMILL_GRPC_LISTEN=127.0.0.1:0", "BLOCKMILL_REST_LISTEN="+rest, "BLOCKMILL_METRICS_LISTEN=127.0.0.1:0",
+		// No other daemon that listens where this one would.
+		"BLOCKMILL_ENDPOINT="+filepath.Join(dir, "var/blockmill/run/blockmill.sock"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"web-1", "before-upgrade", `"name":"debian"`} {
+	for _, want := range []string{"web-1", "before-upgrade", `"name":"debian"`, `"image_name":"debian"`, "every caller on this machine"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %s in what the examples print:\n%s", want, out)
 		}
