@@ -4,6 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,4 +99,76 @@ func TestDetails(t *testing.T) {
 	if n := len(grpcstatus.Convert(err).Details()); n != 1 {
 		t.Errorf("%d details, want 1", n)
 	}
+}
+
+// Every sentinel of the packages below is in the table, or is named here with the
+// reason why no caller ever meets it.
+func TestTableIsWhole(t *testing.T) {
+	inner := map[string]string{
+		"pool.ErrAmbiguous":       "found by name offline",
+		"cas.ErrNoStore":          "at the start",
+		"cas.ErrStoreExists":      "at the start",
+		"cas.ErrLocked":           "at the start",
+		"cas.ErrNewerVersion":     "at the start",
+		"operation.ErrLocked":     "at the start",
+		"operation.ErrQueue":      "between handler and engine",
+		"auth.ErrAccounts":        "in the configuration",
+		"convert.ErrOption":       "of writers, offline",
+		"convert.ErrExtents":      "of images in several files, offline",
+		"provision.ErrInUse":      "the same as pool.ErrInUse",
+		"ready.ErrStopped":        "between pool and node",
+		"ready.ErrNone":           "between pool and node",
+		"auth.ErrCertificates":    "in the configuration",
+		"provision.ErrOtherStore": "at the start",
+		"lazy.ErrBase":            "a mistake of the node's own",
+		"lazy.ErrRange":           "a mistake of the node's own",
+	}
+	table, err := os.ReadFile("table.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{
+		"api/operation", "api/auth", "api/filter", "blockio/cas", "convert", "convert/badimage", "convert/fetch",
+		"pool", "pool/provision", "pool/ready", "pool/lazy",
+	} {
+		for _, name := range sentinels(t, filepath.Join("..", "..", dir)) {
+			name = path.Base(dir) + "." + name
+			if !strings.Contains(string(table), "{"+name+",") && inner[name] == "" {
+				t.Errorf("%s is not in the table", name)
+			}
+		}
+	}
+}
+
+// sentinels lists the exported errors of a package.
+func sentinels(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files, %v", dir, len(files), err)
+	}
+	var names []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range f.Decls {
+			vars, ok := decl.(*ast.GenDecl)
+			if !ok || vars.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range vars.Specs {
+				for _, id := range spec.(*ast.ValueSpec).Names {
+					if strings.HasPrefix(id.Name, "Err") {
+						names = append(names, id.Name)
+					}
+				}
+			}
+		}
+	}
+	return names
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/lazy"
 	"github.com/blockmill/blockmill/pool/provision"
 	"github.com/blockmill/blockmill/pool/ready"
 )
@@ -80,6 +81,9 @@ func table() []line {
 
 		{cas.ErrCorrupt, codes.DataLoss, "stored data is damaged"},
 		{cas.ErrUnindexed, codes.DataLoss, "stored data is not in the index"},
+		{lazy.ErrCorrupt, codes.DataLoss, "the disk's map is damaged"},
+		{lazy.ErrVersion, codes.FailedPrecondition, "a later version wrote the disk's map"},
+		{lazy.ErrPoisoned, codes.DataLoss, "the disk could not be made durable"},
 		{cas.ErrClosed, codes.Unavailable, "the node is stopping"},
 		{cas.ErrNotFound, codes.FailedPrecondition, "the source was deleted"},
 
