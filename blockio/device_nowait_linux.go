@@ -70,3 +70,32 @@ func (d *Device) Prefetch(off, n int64) error {
 	}
 	return nil
 }
+
+// WriteNoWait writes whole pages inside the device into the page cache, if
+// nothing there makes it wait, and says whether it did; they are durable after
+// Sync. After false nothing was written, and WriteAt does it.
+func (d *Device) WriteNoWait(p []byte, off int64) (bool, error) {
+	whole := off >= 0 && off%BlockSize == 0 && len(p)%BlockSize == 0 && off <= d.Size()-int64(len(p))
+	if !whole || d.mode == DirectOn || d.mode == DirectAuto && len(p) >= minDirect || d.behind.Load() >= writeBehind {
+		return false, nil
+	}
+	if err := d.enterWrite(); err != nil {
+		return false, d.fail("write", off, err)
+	}
+	defer d.open.RUnlock()
+	if d.direct >= 0 {
+		if !d.edges.TryLock() {
+			return false, nil
+		}
+		defer d.edges.Unlock()
+	}
+	n, err := pwrite(d.buffered, p, off)
+	d.behind.Add(int64(n))
+	if err == nil && n < len(p) {
+		return false, nil
+	}
+	if err != nil {
+		return false, d.fail("write", off, err)
+	}
+	return true, nil
+}

@@ -82,3 +82,50 @@ func TestSendTo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWriteNoWait(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "device")
+	if err := os.WriteFile(path, make([]byte, 64<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := blockio.OpenDevice(path, blockio.DeviceOptions{Write: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	want := make([]byte, 64<<10)
+	for _, tt := range []struct {
+		off, n int64
+		done   bool
+	}{
+		{4096, 8192, true},
+		{0, 4096, true},
+		{1, 4096, false},
+		{0, 4095, false},
+		{60 << 10, 8192, false},
+		{-4096, 4096, false},
+	} {
+		p := bytes.Repeat([]byte{byte(tt.n)<<4 | byte(tt.off>>12) | 1}, int(tt.n))
+		done, err := d.WriteNoWait(p, tt.off)
+		if done != tt.done || err != nil {
+			t.Errorf("%d at %d: %v, %v", tt.n, tt.off, done, err)
+		}
+		if done {
+			copy(want[tt.off:], p)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("wrong bytes, %v", err)
+	}
+	// What has gathered is for WriteAt, which starts its write-back.
+	for i := range 10 << 20 / 4096 {
+		done, err := d.WriteNoWait(want[:4096], int64(i%16)*4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !done {
+			return
+		}
+	}
+	t.Error("10 MiB gathered without write-back")
+}

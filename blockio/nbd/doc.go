@@ -12,8 +12,8 @@
 // # How a request is served
 //
 // One goroutine reads the requests of a connection, as many at a time as the
-// socket has. A small read that needs no waiting ([NoWaitReader]) it answers
-// itself, into a buffer that goes out when no request is left to read or it is
+// socket has. A small read that needs no waiting ([NoWaitReader]), or such a
+// write ([NoWaitWriter]), it answers itself, into a buffer that goes out when no request is left to read or it is
 // full. Everything else goes to a worker. Replies to be sent gather while one
 // is being written, and then go out together. Large parts of a file that the
 // page cache has are handed to the socket without a copy ([Sender]).

@@ -62,8 +62,8 @@ func (e *Export) close() error {
 // when a connection opens the export.
 //
 // Its other abilities are optional: blockio.Mapper, [Writer], [Puncher],
-// [Zeroer], [Prefetcher], [NoWaitReader] and [Sender]. A blockio.Device has all
-// of them.
+// [Zeroer], [Prefetcher], [NoWaitReader], [NoWaitWriter] and [Sender]. A
+// blockio.Device has all of them.
 type Device interface {
 	io.ReaderAt
 	Size() int64
@@ -102,6 +102,13 @@ type NoWaitReader interface {
 	ReadNoWait(p []byte, off int64) bool
 }
 
+// NoWaitWriter is a Device that knows which writes need no waiting.
+type NoWaitWriter interface {
+	// WriteNoWait writes all of p if that takes neither a wait nor much work,
+	// and says whether it did; after false and nil nothing was written.
+	WriteNoWait(p []byte, off int64) (bool, error)
+}
+
 // Sender is a Device that can hand bytes to a socket without a copy.
 type Sender interface {
 	// Resident says whether SendTo of the range would find it in memory.
@@ -122,6 +129,7 @@ type device struct {
 	zero   Zeroer
 	fetch  Prefetcher
 	nowait NoWaitReader
+	quick  NoWaitWriter // nil too when the export is read-only
 	sender Sender
 }
 
@@ -136,6 +144,7 @@ func newDevice(e *Export) device {
 	d.sender, _ = e.Device.(Sender)
 	if !e.ReadOnly {
 		d.writer, _ = e.Device.(Writer)
+		d.quick, _ = e.Device.(NoWaitWriter)
 		d.punch, _ = e.Device.(Puncher)
 		d.zero, _ = e.Device.(Zeroer)
 	}

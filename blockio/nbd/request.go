@@ -176,5 +176,22 @@ func noEOF(err error) error {
 	return err
 }
 
+// gather reads until n bytes of payload are there, which the buffer has room
+// for, and returns them; they are taken by drop.
+func (in *requestReader) gather(n int) ([]byte, error) {
+	for !in.holds(n) {
+		waiting(&in.conn.reading)
+		err := in.fill()
+		in.conn.reading.Store(0)
+		if err != nil {
+			return nil, fmt.Errorf("read payload: %w", noEOF(err))
+		}
+	}
+	return in.buf[in.r : in.r+n], nil
+}
+
+// drop takes n bytes that are there.
+func (in *requestReader) drop(n int) { in.r += n }
+
 // holds says whether n bytes of payload are there already.
 func (in *requestReader) holds(n int) bool { return in.w-in.r >= n }

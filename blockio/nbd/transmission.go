@@ -114,6 +114,9 @@ func (t *transmission) acceptWrite(r request) error {
 	if int64(r.n) > int64(t.server.opts.MaxRequest) {
 		return fmt.Errorf("%w: write of %d bytes", errProtocol, r.n)
 	}
+	if done, err := t.writeInline(r); done || err != nil {
+		return err
+	}
 	if !t.in.holds(int(r.n)) {
 		t.flush()
 	}

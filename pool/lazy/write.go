@@ -140,3 +140,28 @@ func (d *Disk) zeroFile(off, n int64, keep bool) error {
 	}
 	return err
 }
+
+// noWaitWriter is a file that knows which writes need no waiting.
+type noWaitWriter interface {
+	WriteNoWait(p []byte, off int64) (bool, error)
+}
+
+// WriteNoWait writes whole blocks of one region if that needs no waiting, and
+// says whether it did.
+func (d *Disk) WriteNoWait(p []byte, off int64) (bool, error) {
+	w, ok := d.files.Data.(noWaitWriter)
+	n := int64(len(p))
+	if !ok || n == 0 || d.check(off, n) != nil || off%d.header.block != 0 || n%d.header.block != 0 || off%regionSize+n > regionSize {
+		return false, nil
+	}
+	mu := &d.regions[off/regionSize%regionLocks]
+	if !mu.TryLock() {
+		return false, nil
+	}
+	defer mu.Unlock()
+	done, err := w.WriteNoWait(p, off)
+	if done {
+		d.bits.add(off/d.header.block, (off+n)/d.header.block)
+	}
+	return done, err
+}
