@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/convert/qcow2"
 	"github.com/blockmill/blockmill/convert/raw"
@@ -25,6 +26,10 @@ type OpenOptions struct {
 	// a whole number of sectors and bears no signature but what a guest may
 	// have put there.
 	UnsignedRaw bool
+	// Arena lends readers the memory for compressed data while it has some
+	// to spare; they never wait for it. Without one they have a little of
+	// their own.
+	Arena *blockio.Arena
 }
 
 // Extent is a further file of an image: of a VMDK in several files.
@@ -40,7 +45,7 @@ func Open(src io.ReaderAt, size int64, format Format, opts OpenOptions) (Image, 
 		return nil, "", fmt.Errorf("look for signatures: %w", err)
 	}
 	if isDescriptor(found) && len(opts.Extents) > 0 && (format == "" || format == VMDK) {
-		img, err := vmdk.OpenDescriptor(src, size, opts.Extents, vmdk.Options{MaxSize: opts.MaxSize})
+		img, err := vmdk.OpenDescriptor(src, size, opts.Extents, vmdk.Options{MaxSize: opts.MaxSize, Arena: opts.Arena})
 		return given(img, VMDK, err)
 	}
 	if len(opts.Extents) > 0 {
@@ -62,10 +67,10 @@ func Open(src io.ReaderAt, size int64, format Format, opts OpenOptions) (Image, 
 		img, err := raw.Open(src, size, raw.Options{})
 		return given(img, format, err)
 	case QCOW2:
-		img, err := qcow2.Open(src, size, qcow2.Options{MaxSize: opts.MaxSize})
+		img, err := qcow2.Open(src, size, qcow2.Options{MaxSize: opts.MaxSize, Arena: opts.Arena})
 		return given(img, format, err)
 	case VMDK:
-		img, err := vmdk.Open(src, size, vmdk.Options{MaxSize: opts.MaxSize})
+		img, err := vmdk.Open(src, size, vmdk.Options{MaxSize: opts.MaxSize, Arena: opts.Arena})
 		return given(img, format, err)
 	}
 	return nil, "", fmt.Errorf("%w %q", ErrFormat, format)

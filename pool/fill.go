@@ -39,7 +39,7 @@ type Filling struct {
 // wrapper, archive or text, and is a whole number of sectors.
 func (n *Node) OpenSource(src io.ReaderAt, size int64) (convert.Image, convert.Format, error) {
 	img, format, err := convert.Open(src, size, "", convert.OpenOptions{
-		MaxSize: n.opts.MaxVirtualSize, UnsignedRaw: n.takes(convert.Raw),
+		MaxSize: n.opts.MaxVirtualSize, UnsignedRaw: n.takes(convert.Raw), Arena: n.opts.Arena,
 	})
 	switch most := n.opts.MaxVirtualSize; {
 	case err != nil:

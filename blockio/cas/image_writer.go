@@ -119,6 +119,9 @@ func (w *ImageWriter) PutWindow(ctx context.Context, index int64, p []byte) erro
 		err = w.session.check()
 	}
 	if err == nil {
+		err = w.session.store.index.room(ctx)
+	}
+	if err == nil {
 		err = w.putWindow(ctx, index, p)
 	}
 	if err != nil {

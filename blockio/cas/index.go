@@ -28,7 +28,7 @@ type index struct {
 	mu    sync.Mutex
 	queue []*openSegment // sealed, not in the database yet; guarded by mu
 	busy  bool           // a goroutine drains the queue; guarded by mu
-	idle  *sync.Cond     // on mu: not busy any more
+	idle  *sync.Cond     // on mu: not busy any more, or the queue is shorter
 	err   error          // the last of the database; guarded by mu
 	// leftOut says why a segment is not in the index: the first of them that is
 	// damaged. Guarded by mu.
@@ -163,6 +163,31 @@ func (x *index) add(seg *openSegment) {
 	}
 }
 
+// queueMost is how many segments may wait for the database before imports do: the
+// entries of 4 GiB or so.
+const queueMost = 64
+
+// room waits until the queue is short enough for more. A database that takes
+// nothing is an error then: the queue is memory.
+func (x *index) room(ctx context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.queue) >= queueMost && !x.busy {
+		x.busy = true
+		x.work.Go(x.drain)
+	}
+	for len(x.queue) >= queueMost && x.busy {
+		x.idle.Wait()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if len(x.queue) >= queueMost {
+		return fmt.Errorf("%d segments wait for the index: %w", len(x.queue), x.err)
+	}
+	return nil
+}
+
 // drain writes queued segments to the database until there are none. When the
 // database refuses, a segment stays in the queue, and readers find it there.
 func (x *index) drain() {
@@ -180,6 +205,7 @@ func (x *index) drain() {
 			return
 		}
 		x.queue = x.queue[1:]
+		x.idle.Broadcast()
 		x.pending.forget(seg.state, seg.entries)
 	}
 }

@@ -79,7 +79,7 @@ func (s *source) open(ctx context.Context, a *app, path string, format convert.F
 	if err != nil {
 		return err
 	}
-	opts := convert.OpenOptions{}
+	opts := convert.OpenOptions{Arena: a.sharedArena()}
 	for _, extent := range f.extents {
 		d, err := s.file(ctx, a, extent, sourceFlags{direct: f.direct, url: f.url})
 		if err != nil {
