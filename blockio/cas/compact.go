@@ -177,7 +177,7 @@ func (m *mover) append(ctx context.Context, e entry, stored []byte) (*segmentSta
 	if err := s.coders.decode(e.codec, raw, stored); err != nil {
 		return nil, 0, corrupt(m.segment.id.object(), int64(e.off), "%v chunk %v: %v", e.codec, e.id, err)
 	}
-	if n, codec := s.coders.encode(Zstd, enc, raw); n < len(stored) {
+	if n, codec := s.coders.encode(Zstd, enc, raw); n < len(stored) || e.codec == deferred {
 		e.stored, e.codec = uint32(n), codec
 		stored = enc[:n]
 	}

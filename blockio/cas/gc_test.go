@@ -142,6 +142,27 @@ func TestRecompress(t *testing.T) {
 	}
 }
 
+// What could not be tried at import, and cannot be shortened, is tried once.
+func TestRecompressNoise(t *testing.T) {
+	s := newStore(t, testOptions(blockiotest.NewMemVolume(), ""))
+	p := make([]byte, 32<<20)
+	var info cas.ImageInfo
+	var first cas.GCStats
+	// How many are not tried depends on how the workers take turns.
+	for try := byte(0); first.MovedChunks == 0; try++ {
+		if try == 20 {
+			t.Fatal("every chunk was tried at import")
+		}
+		_, _ = rand.NewChaCha8([32]byte{try}).Read(p) // never fails
+		info = mustPut(t, s, "noise", p)
+		first = mustGC(t, s, cas.GCOptions{Recompress: true})
+	}
+	if st := mustGC(t, s, cas.GCOptions{Recompress: true}); st.MovedChunks != 0 {
+		t.Errorf("the second recompression moved %d chunks, the first %d", st.MovedChunks, first.MovedChunks)
+	}
+	wantImage(t, s, info.ID, p)
+}
+
 // prose is bytes that every codec shortens, and zstd more than S2.
 func prose(size int, seed uint64) []byte {
 	rng := rand.New(rand.NewPCG(seed, 2))

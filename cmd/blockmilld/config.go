@@ -77,6 +77,7 @@ type config struct {
 	} `koanf:"export"`
 	Maintenance struct {
 		GCInterval    time.Duration `koanf:"gc_interval"`
+		Recompress    bool          `koanf:"recompress"`
 		ScrubInterval time.Duration `koanf:"scrub_interval"`
 		ScrubRate     size          `koanf:"scrub_rate"`
 		ScrubRepair   bool          `koanf:"scrub_repair"`

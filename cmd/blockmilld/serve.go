@@ -119,6 +119,6 @@ func (d *daemon) upkeep() *upkeep {
 	m := d.conf.Maintenance
 	return &upkeep{
 		engine: d.engine, keeper: d.keeper, log: d.log,
-		collect: m.GCInterval, scrub: m.ScrubInterval, repair: m.ScrubRepair,
+		collect: m.GCInterval, scrub: m.ScrubInterval, repair: m.ScrubRepair, recompress: m.Recompress,
 	}
 }

@@ -21,6 +21,7 @@ type upkeep struct {
 
 	collect, scrub time.Duration // between two of them; 0 is never
 	repair         bool
+	recompress     bool // with each collection
 }
 
 // lookEvery is how often the node looks whether something is due.
@@ -39,7 +40,7 @@ func (u *upkeep) run(ctx context.Context) {
 		}
 		if u.collect > 0 && time.Since(collected) >= u.collect {
 			collected = time.Now()
-			_, err := node.CollectGarbage(ctx, u.engine, self, &blockmillpb.CollectGarbageRequest{})
+			_, err := node.CollectGarbage(ctx, u.engine, self, &blockmillpb.CollectGarbageRequest{Recompress: u.recompress})
 			u.report("garbage collection", err)
 		}
 		if u.scrubDue() {
