@@ -17,6 +17,9 @@ type Options struct {
 	// Workers is the number of windows in flight; 0 chooses by the number of
 	// processors.
 	Workers int
+	// Background, when set, is called in each goroutine that carries windows
+	// before it does. What it does to its thread ends with the goroutine.
+	Background func()
 	// Progress, when set, is called as windows complete, never concurrently,
 	// with the bytes done and the bytes that there are to do: those of data
 	// extents. The total is 0 while it is not known.

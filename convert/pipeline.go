@@ -31,6 +31,9 @@ func each(ctx context.Context, img Image, opts Options, skip func(w *window) boo
 				if err != nil {
 					return fmt.Errorf("read extents: %w", err)
 				}
+				if opts.Background != nil {
+					opts.Background()
+				}
 				if err := one(ctx, img, &w, opts, fn); err != nil {
 					return err
 				}

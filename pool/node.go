@@ -37,6 +37,9 @@ type Options struct {
 	// NBDURI gives the address of the NBD export of a disk; nil without a
 	// server.
 	NBDURI func(DiskID) string
+	// Workers and Background are those of imports; see convert.Options.
+	Workers    int
+	Background func()
 	// Logger hears of what went wrong and had no caller to tell.
 	Logger *slog.Logger
 	// Clock says when things are made.

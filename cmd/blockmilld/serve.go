@@ -22,6 +22,9 @@ func serve(ctx context.Context, from sources) error {
 	if err != nil {
 		return err
 	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		spareProcessors()
+	}
 	limitMemory(conf.Memory.Limit, conf.Memory.Arena, os.Getenv)
 	err = d.live(ctx, from)
 	d.supervisor.stopping()

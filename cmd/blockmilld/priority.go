@@ -1,0 +1,28 @@
+package main
+
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// giveWay is how nice imports are: enough that whatever answers somebody comes
+// first, on this machine and not only in this process.
+const giveWay = 10
+
+// background makes the thread of an import's goroutine give way. The thread belongs
+// to the goroutine from then on and ends with it.
+func background() {
+	runtime.LockOSThread()
+	// Without it the import is in the way, and goes on.
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), giveWay)
+}
+
+// importWorkers is how many windows of an import are in flight.
+func importWorkers() int { return min(max(4*runtime.NumCPU(), 4), 16) }
+
+// spareProcessors lets goroutines that answer run while all of an import's do: the
+// kernel decides between them, which knows who is to give way.
+func spareProcessors() {
+	runtime.GOMAXPROCS(runtime.NumCPU() + importWorkers())
+}
