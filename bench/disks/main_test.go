@@ -22,6 +22,9 @@ func TestLatency(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	if err == nil {
+		err = p.Import(t.Context())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +55,24 @@ func TestLatency(t *testing.T) {
 		fill(60)
 		l, err = disks.AtOnce(t.Context(), 50, p.Create)
 		show("hit, 50 at once", l, err)
+	}
+	if bin := os.Getenv("BLOCKMILL_BIN"); bin != "" {
+		d, err := p.Serve(t.Context(), bin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := d.Fill(t.Context(), 220); err != nil {
+				t.Fatal(err)
+			}
+			l, err := disks.InARow(t.Context(), 200, d.Create)
+			show("API, hit, 200 in a row", l, err)
+			if err := d.Fill(t.Context(), 60); err != nil {
+				t.Fatal(err)
+			}
+			l, err = disks.AtOnce(t.Context(), 50, d.Create)
+			show("API, hit, 50 at once", l, err)
+		}
 	}
 	fill(0)
 	l, err := disks.InARow(t.Context(), 50, p.Create)

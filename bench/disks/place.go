@@ -30,11 +30,10 @@ type Place struct {
 }
 
 // loopSize is the length of the file that a mount is in.
-const loopSize = "14G"
+const loopSize = "6G"
 
-// Open makes a file system of the kind (ext4 is the directory's own) in scratch,
-// copies an image to it and imports that. Whatever happens, Close is to be
-// called.
+// Open makes a file system of the kind (ext4 is the directory's own) in scratch
+// and copies an image to it. Whatever happens, Close is to be called.
 func Open(ctx context.Context, scratch, kind, image string) (p *Place, err error) {
 	p = &Place{dir: filepath.Join(scratch, "place")}
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
@@ -49,7 +48,7 @@ func Open(ctx context.Context, scratch, kind, image string) (p *Place, err error
 	if err := run(ctx, "cp", "--sparse=always", "--reflink=auto", image, p.source); err != nil {
 		return p, err
 	}
-	return p, p.openNode(ctx)
+	return p, nil
 }
 
 func (p *Place) mount(ctx context.Context, file, kind string) error {
@@ -74,7 +73,9 @@ func (p *Place) mount(ctx context.Context, file, kind string) error {
 	return nil
 }
 
-func (p *Place) openNode(ctx context.Context) error {
+// Import opens a node whose store and disks are in the place, and gives it the
+// image.
+func (p *Place) Import(ctx context.Context) error {
 	dir := filepath.Join(p.dir, "store")
 	shape := storedir.Shape{Data: 1}
 	if err := storedir.Init(ctx, dir, shape); err != nil {

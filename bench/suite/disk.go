@@ -1,0 +1,111 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+
+	"github.com/blockmill/blockmill/bench"
+	"github.com/blockmill/blockmill/bench/disks"
+	"github.com/blockmill/blockmill/bench/result"
+)
+
+const (
+	diskImage  = "$FIXTURE/disk-64M.raw"
+	middleTime = result.Metric("p50_seconds")
+
+	hitStep, togetherStep, missStep = "ready, 200 in a row", "ready, 50 at once", "not ready, 50 in a row"
+
+	hitMiddle, hitLate = 3e-3, 15e-3 // seconds, of which the second is for 99 of 100
+)
+
+// diskCases ask how long it takes to make a disk of an image.
+func diskCases() []bench.Case {
+	var all []bench.Case
+	for _, kind := range []string{"ext4", "xfs", "btrfs"} {
+		all = append(all, diskCase(kind))
+	}
+	return all
+}
+
+func diskCase(kind string) bench.Case {
+	overlay := diskPeer(kind, "qemu-img create -b", (*disks.Place).QEMUOverlay, 50)
+	reflink := diskPeer(kind, "cp --reflink=always", (*disks.Place).Reflink, 50)
+	full := diskPeer(kind, "qemu-img convert", (*disks.Place).FullCopy, 5)
+	return bench.Case{
+		Name: "disk/" + kind, Title: "Time to make a disk of an image, on " + kind,
+		Shows: "A node's create, durable when it returns, of disks that are ready and that are not; beside it programs that do the " +
+			"same and sync nothing. The image is 64 MiB, a quarter of it data; the golden base is there.",
+		Metric: middleTime, Caches: []result.Cache{result.Warm}, Steps: []string{hitStep, togetherStep, missStep},
+		MaxRounds: 3, Independent: true, Prepare: makeDiskImage,
+		Contenders: []bench.Contender{ourDisks(kind), overlay, reflink, full},
+		Goals: []bench.Goal{
+			{Text: "half of the creates of ready disks on " + kind, Step: hitStep, Metric: middleTime, AtMost: hitMiddle},
+			{Text: "99 of 100 creates of ready disks on " + kind, Step: hitStep, Metric: answerP99, AtMost: hitLate},
+			{Text: "99 of 100 creates of ready disks, 50 at once, on " + kind, Step: togetherStep, Metric: answerP99, AtMost: hitLate},
+			{
+				Text: "creates without ready disks on " + kind + ", against the best of all", Step: missStep, Metric: middleTime,
+				Versus: []string{overlay.Name, reflink.Name, full.Name}, AtLeast: 1,
+			},
+		},
+	}
+}
+
+// ourDisks makes disks by a node.
+func ourDisks(kind string) bench.Contender {
+	step := func(ready, n int, measure func(context.Context, int, func(context.Context, int) error) (disks.Latencies, error)) bench.Command {
+		return inPlace(kind, bench.Ours, func(ctx context.Context, p *disks.Place) (disks.Latencies, error) {
+			if err := errors.Join(p.Import(ctx), p.Fill(ctx, ready)); err != nil {
+				return nil, err
+			}
+			if ready == 0 { // the golden base is not what is measured
+				if err := p.Create(ctx, 0); err != nil {
+					return nil, err
+				}
+			}
+			return measure(ctx, n, p.Create)
+		})
+	}
+	return bench.Contender{Name: bench.Ours, Steps: map[string]bench.Command{
+		hitStep: step(220, 200, disks.InARow), togetherStep: step(60, 50, disks.AtOnce), missStep: step(0, 50, disks.InARow),
+	}}
+}
+
+func diskPeer(kind, name string, create func(*disks.Place, context.Context, int) error, n int) bench.Contender {
+	cmd := inPlace(kind, name, func(ctx context.Context, p *disks.Place) (disks.Latencies, error) {
+		return disks.InARow(ctx, n, func(ctx context.Context, i int) error { return create(p, ctx, i) })
+	})
+	return bench.Contender{Name: name, Steps: map[string]bench.Command{missStep: cmd}}
+}
+
+// inPlace is a command that measures in a file system of the kind.
+func inPlace(kind, shown string, measure func(context.Context, *disks.Place) (disks.Latencies, error)) bench.Command {
+	return bench.Command{
+		Args: []string{shown},
+		Compute: func(ctx context.Context, env *bench.Env) (_ map[result.Metric]float64, err error) {
+			p, err := disks.Open(ctx, env.Path("$SCRATCH"), kind, env.Path(diskImage))
+			defer func() { err = errors.Join(err, p.Close()) }()
+			if err != nil {
+				return nil, err
+			}
+			l, err := measure(ctx, p)
+			return map[result.Metric]float64{middleTime: l.Quantile(0.5).Seconds(), answerP99: l.Quantile(0.99).Seconds()}, err
+		},
+	}
+}
+
+// makeDiskImage makes an image of which a quarter is data.
+func makeDiskImage(_ context.Context, env *bench.Env) (err error) {
+	p := make([]byte, 16<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(p)
+	f, err := os.Create(env.Path(diskImage))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(p); err != nil {
+		return err
+	}
+	return f.Truncate(64 << 20)
+}
