@@ -37,7 +37,7 @@ func TestDiskModel(t *testing.T) {
 		steps = n
 	}
 	setFlag(t, "rapid.checks", "10")
-	setFlag(t, "rapid.steps", strconv.FormatInt(max(500, min(steps/10, 20_000)), 10))
+	setFlag(t, "rapid.steps", "500")
 	setFlag(t, "rapid.shrinktime", "1s")
 	setFlag(t, "rapid.nofailfile", "true")
 	var done atomic.Int64
