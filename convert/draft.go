@@ -23,15 +23,16 @@ type DraftOptions struct {
 	// read in, and holds no secrets. A draft of another source, or of none, is
 	// not gone on with.
 	Source string
-	// Every is how many bytes are read between two checkpoints; 0 is 64 MiB.
+	// Every is how many bytes are read between two checkpoints; 0 is a 128th of
+	// the virtual size, at least 16 MiB and at most 64 MiB.
 	Every int64
 	// Interval is the longest time between two checkpoints, as long as
 	// windows complete; 0 is 30 seconds.
 	Interval time.Duration
 }
 
-func (o DraftOptions) withDefaults() DraftOptions {
-	o.Every = cmp.Or(o.Every, 64<<20)
+func (o DraftOptions) withDefaults(size int64) DraftOptions {
+	o.Every = cmp.Or(o.Every, min(max(16<<20, size/128), 64<<20))
 	o.Interval = cmp.Or(o.Interval, 30*time.Second)
 	return o
 }
@@ -44,7 +45,7 @@ func (o DraftOptions) withDefaults() DraftOptions {
 // wanted any more.
 func ImportDraft(ctx context.Context, s *cas.Session, img Image, draft DraftOptions, opts Options) (cas.ImageInfo, error) {
 	opts = opts.withDefaults()
-	d, err := openDraft(ctx, s, img, draft.withDefaults())
+	d, err := openDraft(ctx, s, img, draft.withDefaults(img.Size()))
 	if err != nil {
 		return cas.ImageInfo{}, err
 	}
