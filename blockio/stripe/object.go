@@ -159,22 +159,22 @@ func (o *Object) readAt(p []byte, off int64, read func(p []byte, off int64) erro
 func (o *Object) read(p []byte, off int64) error {
 	first := o.lay.next(p, off)
 	if len(first.dst) == len(p) {
-		if o.readUnit(first.shard, first.row, first.at, first.dst) == nil {
+		if !o.lacksData() && o.readUnit(first.shard, first.row, first.at, first.dst) == nil {
 			return nil
 		}
-		return o.readRow([]piece{first})
+		return o.readPart([]piece{first})
 	}
 	if o.lay.k == 1 && o.readShard(0, off, p) == nil {
 		return nil // a single data shard has all rows in one piece
 	}
 	rows := o.rowsOf(p, off)
 	if len(rows) == 1 {
-		return o.readRow(rows[0])
+		return o.readPart(rows[0])
 	}
 	var g errgroup.Group
 	g.SetLimit(max(1, readParallel/o.lay.k))
 	for _, pieces := range rows {
-		g.Go(func() error { return o.readRow(pieces) })
+		g.Go(func() error { return o.readPart(pieces) })
 	}
 	return g.Wait()
 }

@@ -65,6 +65,7 @@ func open(ctx context.Context, shards []blockio.Volume, opts Options) (*Volume, 
 	if v.scratch, err = newScratch(ctx, v.arena, ref.geo.shards()*ref.geo.unit); err != nil {
 		return nil, err
 	}
+	v.rows = newRowCache(v.arena, ref.geo)
 	return v, nil
 }
 

@@ -114,3 +114,39 @@ func TestMaybeAcknowledgedStays(t *testing.T) {
 	s.shards[0] = lost[0]
 	want(t, s.open(t), "seg/a", p)
 }
+
+// TestRowsAreReadOnce reads an object from unit to unit while data shards are
+// missing: to rebuild the lost ones, the others are not read again.
+func TestRowsAreReadOnce(t *testing.T) {
+	const rows = 16
+	s := newSet(t, 4, 2)
+	p := pattern(rows*4*unit+5000, 1)
+	put(t, s.open(t), "seg/a", p)
+	left := s.without(0, 3)
+	v := left.open(t)
+	o, err := v.Open(t.Context(), "seg/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := func() (n int) {
+		for _, i := range left.present() {
+			n += left.shards[i].Count(blockiotest.OpRead)
+		}
+		return n
+	}
+	before := reads()
+	got := make([]byte, unit)
+	for off := 0; off < len(p); off += unit {
+		n, err := o.ReadAt(got, int64(off))
+		if !bytes.Equal(got[:n], p[off:off+n]) || n < min(unit, len(p)-off) {
+			t.Fatalf("at %d: %d bytes, error %v", off, n, err)
+		}
+	}
+	if n := reads() - before; n > 4*(rows+1) {
+		t.Errorf("%d reads of units for %d rows", n, rows+1)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closeVolume(t, v)
+}

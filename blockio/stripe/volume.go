@@ -20,6 +20,7 @@ type Volume struct {
 	enc     reedsolomon.Encoder // nil without parity
 	members []*member
 	scratch *scratch
+	rows    *rowCache
 	arena   *blockio.Arena
 	log     *slog.Logger
 	zeros   []byte // a unit of the tail row that has no data
@@ -50,6 +51,7 @@ func (v *Volume) Close(ctx context.Context) error {
 		if recordErr := v.recordClose(ctx); recordErr != nil {
 			v.log.Warn("members are not on record", "error", recordErr)
 		}
+		v.rows.close()
 		v.scratch.close()
 	})
 	return err
