@@ -64,6 +64,24 @@ func TestClientsThatStall(t *testing.T) {
 	}
 }
 
+func TestSlowIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(4 << 20)
+		m.WriteAt(bytes.Repeat([]byte{1}, 4<<20), 0)
+		_, dial := start(t, exportOf(m, false), nbd.Options{StallTime: time.Minute}, nbd.Security{})
+		c := dial().enter("disk", true)
+		c.send(dontFragment, cmdRead, 0, 4<<20, nil)
+		for range 16 {
+			time.Sleep(11 * time.Second)
+			c.read(4 << 20 / 16)
+		}
+		c.read(28)
+		if a := c.do(0, cmdRead, 0, 1, nil); a.errno != 0 {
+			t.Errorf("error %d", a.errno)
+		}
+	})
+}
+
 func TestIdleIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, dial := start(t, exportOf(newMemory(1<<20), false), nbd.Options{}, nbd.Security{})

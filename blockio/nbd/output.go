@@ -22,7 +22,9 @@ type output struct {
 	queue []*reply // not yet being written
 	err   error    // of the first write that failed
 
-	vec net.Buffers // the writer's, kept for its memory
+	// The writer's: what it writes next, and how many bytes that is.
+	vec  net.Buffers
+	size int
 }
 
 func newOutput(c *conn) *output {
@@ -52,7 +54,6 @@ func (o *output) send(replies ...*reply) {
 		err := o.err
 		o.mu.Unlock()
 		if err == nil {
-			waiting(&o.conn.writing)
 			err = o.write(batch)
 			o.conn.writing.Store(0)
 		}
@@ -72,30 +73,49 @@ func (o *output) send(replies ...*reply) {
 
 // write writes a batch.
 func (o *output) write(batch []*reply) error {
-	vec := o.vec[:0]
 	for _, p := range batch {
-		if p.headLen > 0 {
-			vec = append(vec, p.head[:p.headLen])
+		err := o.add(p.head[:p.headLen])
+		if err == nil {
+			err = o.add(p.body)
 		}
-		if len(p.body) > 0 {
-			vec = append(vec, p.body)
+		if err == nil && p.fileLen > 0 {
+			if err = o.writeVec(); err == nil {
+				err = o.writeFile(p.fileOff, p.fileLen)
+			}
 		}
-		if p.fileLen == 0 {
-			continue
-		}
-		if err := o.writeVec(vec); err != nil {
-			return err
-		}
-		vec = vec[:0]
-		if err := o.writeFile(p.fileOff, p.fileLen); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	o.vec = vec
-	return o.writeVec(vec)
+	return o.writeVec()
 }
 
-func (o *output) writeVec(vec net.Buffers) error {
+// writeUnit is how much is written at a time: a client that takes as much within
+// the stall time has not stalled.
+const writeUnit = 1 << 20
+
+// add adds bytes to what is written next, and writes that when it is enough.
+func (o *output) add(p []byte) error {
+	for len(p) > 0 {
+		n := min(len(p), writeUnit-o.size)
+		o.vec = append(o.vec, p[:n])
+		o.size += n
+		p = p[n:]
+		if o.size < writeUnit {
+			continue
+		}
+		if err := o.writeVec(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeVec writes what was added.
+func (o *output) writeVec() error {
+	vec := o.vec
+	defer func() { o.vec, o.size = vec[:0], 0 }()
+	waiting(&o.conn.writing)
 	switch len(vec) {
 	case 0:
 		return nil
@@ -103,7 +123,8 @@ func (o *output) writeVec(vec net.Buffers) error {
 		_, err := o.conn.net.Write(vec[0])
 		return err
 	}
-	_, err := vec.WriteTo(o.conn.net)
+	rest := vec
+	_, err := rest.WriteTo(o.conn.net)
 	return err
 }
 
