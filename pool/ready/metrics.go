@@ -67,40 +67,51 @@ func (m *Metrics) count(kind EventKind, took time.Duration) {
 // watch has the state of a stock's pools collected.
 func (m *Metrics) watch(s *Stock) { m.reg.MustRegister(&collector{s}) }
 
-// collector tells the state of all pools.
+// collector tells the state of all pools together.
 type collector struct{ stock *Stock }
 
+// The pools of a node are many and come and go, so they have no labels: what there
+// is of each is added up, and the worst load stands for all.
 var (
+	poolsDesc   = poolDesc("pools", "Images that disks are kept ready of.")
 	readyDesc   = poolDesc("ready_disks", "Disks that are ready.")
 	targetDesc  = poolDesc("target_disks", "Disks that should be ready.")
 	waitingDesc = poolDesc("waiting_creates", "Creates that wait for a refill.")
 	bytesDesc   = poolDesc("ready_bytes", "Bytes that ready disks hold.")
-	loadDesc    = poolDesc("refill_load", "Share of its time that refilling needs to keep up with the demand of late; above 1 it cannot.")
+	loadDesc    = poolDesc("refill_load", "Share of its time that refilling needs to keep up with the demand of late, of the pool that needs most; above 1 it cannot.")
 )
 
 func poolDesc(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc("blockmill_pool_"+name, help, []string{"image"}, nil)
+	return prometheus.NewDesc("blockmill_pool_"+name, help, nil, nil)
 }
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readyDesc, targetDesc, waitingDesc, bytesDesc, loadDesc} {
+	for _, d := range []*prometheus.Desc{poolsDesc, readyDesc, targetDesc, waitingDesc, bytesDesc, loadDesc} {
 		ch <- d
 	}
 }
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	var sum struct{ pools, ready, target, waiting, bytes, load float64 }
 	for _, st := range c.stock.Stats() {
-		for _, g := range []struct {
-			desc  *prometheus.Desc
-			value float64
-		}{
-			{readyDesc, float64(st.Ready)},
-			{targetDesc, float64(st.Target)},
-			{waitingDesc, float64(st.Waiting)},
-			{bytesDesc, float64(st.Bytes)},
-			{loadDesc, st.Load},
-		} {
-			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value, string(st.Key))
-		}
+		sum.pools++
+		sum.ready += float64(st.Ready)
+		sum.target += float64(st.Target)
+		sum.waiting += float64(st.Waiting)
+		sum.bytes += float64(st.Bytes)
+		sum.load = max(sum.load, st.Load)
+	}
+	for _, g := range []struct {
+		desc  *prometheus.Desc
+		value float64
+	}{
+		{poolsDesc, sum.pools},
+		{readyDesc, sum.ready},
+		{targetDesc, sum.target},
+		{waitingDesc, sum.waiting},
+		{bytesDesc, sum.bytes},
+		{loadDesc, sum.load},
+	} {
+		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value)
 	}
 }
