@@ -41,6 +41,10 @@ type KindLister interface {
 // redundantly, and too little of that is left.
 var ErrLost = errors.New("lost")
 
+// ErrDegraded says that a redundant volume refused a change, since too little of
+// it is there to hold the change safely.
+var ErrDegraded = errors.New("too few shards for a change")
+
 // LossTeller is a Volume that knows of objects that List leaves out, since they
 // should be there and cannot be opened.
 type LossTeller interface {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -75,4 +76,27 @@ type killer struct{}
 func (*killer) Run(context.Context, *operation.Running) (proto.Message, error) {
 	os.Exit(7)
 	return nil, nil
+}
+
+// TestALogThatWasNotBegun has the file that a process leaves behind which is
+// killed as it is about to begin a log.
+func TestALogThatWasNotBegun(t *testing.T) {
+	dir := t.TempDir()
+	e, err := operation.Open(t.Context(), operation.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Register("script", &killer{})
+	op := submit(t, e, spec("stay")) // not started, so it stays queued
+	closeEngine(t, e)
+	if err := os.WriteFile(filepath.Join(dir, "badger", "00042.mem"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if e, err = operation.Open(t.Context(), operation.Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	defer closeEngine(t, e)
+	if _, err := e.Get(op.Id); err != nil {
+		t.Errorf("the operation is gone: %v", err)
+	}
 }

@@ -73,6 +73,9 @@ func tryDatabase(dir string, log *slog.Logger) (d *database, err error) {
 			d, err = nil, fmt.Errorf("open operations %s: %v", dir, r)
 		}
 	}()
+	if err := dropEmptyLogs(dir); err != nil {
+		return nil, fmt.Errorf("open operations %s: %w", dir, err)
+	}
 	db, err := badger.Open(badger.DefaultOptions(dir).
 		WithInMemory(dir == "").
 		WithSyncWrites(true).
@@ -93,6 +96,26 @@ func tryDatabase(dir string, log *slog.Logger) (d *database, err error) {
 	d = &database{db: db}
 	d.begin(db)
 	return d, nil
+}
+
+// dropEmptyLogs removes the logs that a process was about to begin when it was
+// killed. They hold nothing, and Badger refuses to open a directory that has one.
+func dropEmptyLogs(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if st, err := os.Stat(name); err == nil && st.Size() == 0 {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // lockFile takes the lock that a process holds on the directory.

@@ -93,7 +93,12 @@ func (e *Engine) call(ctx context.Context, r *Running) (response proto.Message, 
 			response, err = nil, fmt.Errorf("internal error in operation %s", r.job.id)
 		}
 	}()
-	return e.handlers[r.job.kind].Run(ctx, r)
+	response, err = e.handlers[r.job.kind].Run(ctx, r)
+	if err != nil && ctx.Err() == nil {
+		// The caller may be told less.
+		r.Logger().Warn("an operation failed", "reason", err)
+	}
+	return response, err
 }
 
 // attempt counts how often a job was begun; errAttempts when that is too often.

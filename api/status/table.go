@@ -84,6 +84,7 @@ func table() []line {
 		{lazy.ErrCorrupt, codes.DataLoss, "the disk's map is damaged"},
 		{lazy.ErrVersion, codes.FailedPrecondition, "a later version wrote the disk's map"},
 		{lazy.ErrPoisoned, codes.DataLoss, "the disk could not be made durable"},
+		{cas.ErrDegraded, codes.FailedPrecondition, "too few shards of the store are there for a change"},
 		{cas.ErrClosed, codes.Unavailable, "the node is stopping"},
 		{cas.ErrNotFound, codes.FailedPrecondition, "the source was deleted"},
 

@@ -61,6 +61,9 @@ func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d
 			d, err = nil, fmt.Errorf("open index %s: %v", dir, r)
 		}
 	}()
+	if err := dropEmptyLogs(dir); err != nil {
+		return nil, fmt.Errorf("open index %s: %w", dir, err)
+	}
 	opt := badger.DefaultOptions(dir).
 		WithInMemory(dir == "").
 		WithSyncWrites(true).
@@ -84,6 +87,26 @@ func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d
 		return nil, errors.Join(err, db.Close())
 	}
 	return d, nil
+}
+
+// dropEmptyLogs removes the logs that a process was about to begin when it was
+// killed. They hold nothing, and for one of them Badger refuses the directory.
+func dropEmptyLogs(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if st, err := os.Stat(name); err == nil && st.Size() == 0 {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // claim checks that the database is the store's, or makes an empty one so.

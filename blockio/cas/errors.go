@@ -17,6 +17,8 @@ var (
 	ErrStoreExists = errors.New("a store exists already")
 	// ErrLocked says that the store is open elsewhere.
 	ErrLocked = blockio.ErrLocked
+	// ErrDegraded says that the volume has lost too much to take a change.
+	ErrDegraded = blockio.ErrDegraded
 	// ErrNewerVersion says that an object was written by a later version of
 	// the format than this program knows.
 	ErrNewerVersion = errors.New("newer format version")

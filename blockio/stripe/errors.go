@@ -25,7 +25,7 @@ var (
 	ErrLost = errors.New("too few shards")
 	// ErrDegraded says that a change was refused, since too few shards would
 	// hold it.
-	ErrDegraded = errors.New("too few shards for a change")
+	ErrDegraded = blockio.ErrDegraded
 	// ErrClosed says that the volume was closed before.
 	ErrClosed = errors.New("already closed")
 )
