@@ -1,4 +1,4 @@
-// Blockmilld is the daemon: it keeps images in a store, carries out operations on
+// Command blockmilld is the daemon: it keeps images in a store, carries out operations on
 // them, and serves the API over gRPC and REST.
 //
 // Everything here is wiring. The configuration (defaults.yaml has every key) is
