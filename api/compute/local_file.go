@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -38,11 +40,16 @@ func (f localFile) open() (*os.File, error) {
 			break
 		}
 	}
-	// Without waiting: it may be a pipe.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	// No link on the way any more: whoever owns a directory there could turn the
+	// path to one that was not looked at. Without waiting: it may be a pipe.
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS,
+	})
 	if err != nil {
 		return nil, errForbidden
 	}
+	file := os.NewFile(uintptr(fd), path)
 	info, err := file.Stat()
 	switch {
 	case err != nil:
