@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +16,7 @@ import (
 var version = "devel"
 
 func main() {
+	log.SetOutput(io.Discard) // net/http writes there what servers send unasked
 	os.Exit(run(os.Args[1:]))
 }
 
