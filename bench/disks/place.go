@@ -39,6 +39,7 @@ func Open(ctx context.Context, scratch, kind, image string) (p *Place, err error
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return p, err
 	}
+	p.onClose(func() error { return os.RemoveAll(p.dir) }) // the last to be done, when nothing is mounted
 	if kind != "ext4" {
 		if err := p.mount(ctx, filepath.Join(scratch, kind+".img"), kind); err != nil {
 			return p, err
