@@ -67,12 +67,12 @@ func Run(ctx context.Context, p Process) (Usage, Output, error) {
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 
-	ownPeak := peakRSS("self")
 	busy := machineCPU()
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		return Usage{}, Output{}, fmt.Errorf("start %s: %w", p.Path, err)
 	}
+	ownPeak := peakRSS("self") // after exec, which took it over as it was then
 	account := watch(cmd.Process.Pid, start)
 	err := cmd.Wait()
 	out := Output{Stdout: stdout.bytes(), Stderr: stderr.bytes()}
@@ -137,13 +137,17 @@ func watch(pid int, start time.Time) account {
 	return a
 }
 
+// counterSlack bounds by how much two readings of the kernel's resident
+// counters may differ for one memory: each CPU holds some pages back.
+const counterSlack = 8 << 20
+
 // usage joins what was seen with what the kernel gave at the reaping. The
 // kernel's peak memory is exact but begins at the caller's own (the child
-// shares its memory until exec), so below that the polled one stands.
+// shares its memory until exec), so up to that the polled one stands.
 func (a account) usage(state *os.ProcessState, ownPeak int64) Usage {
 	peak := a.peak
 	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
-		if exact := r.Maxrss << 10; exact > ownPeak || peak == 0 {
+		if exact := r.Maxrss << 10; exact > ownPeak+counterSlack || peak == 0 {
 			peak = exact
 		}
 	}
