@@ -1,8 +1,6 @@
 package convert
 
 import (
-	"runtime"
-
 	"github.com/blockmill/blockmill/blockio"
 )
 
@@ -30,7 +28,7 @@ func (o Options) withDefaults() Options {
 	if o.Workers <= 0 {
 		// A worker reads, computes and writes in turn, so more of them than
 		// processors keep the disk and the processors both busy.
-		o.Workers = min(max(4*runtime.GOMAXPROCS(0), 4), 16)
+		o.Workers = min(max(4*blockio.Processors(), 4), 16)
 	}
 	if o.Arena == nil {
 		o.Arena = blockio.NewArena(int64(o.Workers) * arenaPerWindow)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -39,9 +38,11 @@ type appender struct {
 	work   sync.WaitGroup // seals and writes under way
 
 	// writing counts the full lanes on their way to the volume; keepBusy is how
-	// many it can well do with, 0 to encode every chunk.
+	// many it can well do with, 0 to encode every chunk. putting counts the
+	// workers that cut, hash and store.
 	writing  atomic.Int32
 	keepBusy int32
+	putting  atomic.Int32
 
 	tailMu sync.Mutex
 	tail   []byte // guarded by tailMu
@@ -57,10 +58,10 @@ type appender struct {
 const manyChunks = 16 << 10
 
 // hurried says that encoding is what holds up the work: the volume has too little
-// to do, and every processor has a worker that stores chunks. A slow source, or
-// one worker alone, is no reason to hurry.
+// to do, and every processor has a worker that is not waiting for its source. A
+// slow source, or one worker alone, is no reason to hurry.
 func (a *appender) hurried() bool {
-	return a.writing.Load() < a.keepBusy && len(a.turns) >= runtime.GOMAXPROCS(0)
+	return a.writing.Load() < a.keepBusy && int(a.putting.Load()) >= blockio.Processors()
 }
 
 // take gives the caller a lane: one at rest, or a new one.
@@ -259,7 +260,7 @@ func newAppender(ctx context.Context, s *Store) (*appender, error) {
 		all:     make(map[*openSegment]struct{}),
 	}
 	if !opts.EncodeAll {
-		a.keepBusy = int32(opts.Buffers) * 3 / 8
+		a.keepBusy = int32(opts.Buffers) * 5 / 8
 	}
 	a.tail = slab.Bytes()[:size:size]
 	for i := 1; i < opts.Buffers; i++ {

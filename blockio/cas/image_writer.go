@@ -134,6 +134,8 @@ func (w *ImageWriter) PutWindow(ctx context.Context, index int64, p []byte) erro
 
 func (w *ImageWriter) putWindow(ctx context.Context, index int64, p []byte) error {
 	s := w.session.store
+	s.appender.putting.Add(1)
+	defer s.appender.putting.Add(-1)
 	k := s.workers.Get().(*worker)
 	defer s.workers.Put(k)
 	chunks := k.chunksOf(s.header.cut, p)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 
+	"github.com/blockmill/blockmill/blockio"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -41,7 +41,7 @@ func (im *Image) verify(ctx context.Context) error {
 		}
 		return nil
 	})
-	for range runtime.GOMAXPROCS(0) {
+	for range blockio.Processors() {
 		g.Go(func() error {
 			buf, err := im.store.opts.Arena.Get(ctx, WindowSize)
 			if err != nil {

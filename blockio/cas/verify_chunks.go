@@ -3,7 +3,6 @@ package cas
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -121,7 +120,7 @@ func (v *chunkVerifier) run(ctx context.Context) (err error) {
 	}
 	parallel := v.opts.Parallel
 	if parallel <= 0 {
-		parallel = runtime.GOMAXPROCS(0)
+		parallel = blockio.Processors()
 	}
 	due := make(chan *verifying)
 	g, ctx := errgroup.WithContext(ctx)

@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 )
@@ -23,6 +24,9 @@ func main() {
 	log.SetOutput(io.Discard) // net/http writes there what servers send unasked
 	debug.SetMemoryLimit(goMemory)
 	debug.SetGCPercent(goGC)
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) // see blockio.Processors
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
