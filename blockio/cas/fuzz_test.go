@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -83,6 +84,40 @@ func FuzzRecord(f *testing.F) {
 		wellBehaved(t, err)
 		if err == nil && !bytes.Equal(d.record().Payload, r.Payload) {
 			t.Errorf("draft % x was read, and written as % x", r.Payload, d.record().Payload)
+		}
+	})
+}
+
+func FuzzBatch(f *testing.F) {
+	store := StoreID{7}
+	var records []encodedRecord
+	for i, id := range []string{"v0", "v1"} {
+		r := Record{Kind: "image", ID: id, Payload: []byte(id)}
+		records = append(records, encodedRecord{recordName{r.Kind, r.ID, uint64(i)}, r.encode(store, uint64(i))})
+	}
+	p, want := encodeBatch(store, 3, 2, records)
+	if got, err := parseBatch(p, store, 3); err != nil || !reflect.DeepEqual(got, want) {
+		f.Fatalf("%v, %v; want %v", got, err, want)
+	}
+	f.Add(p, false)
+	f.Add(p[:len(p)-1], true)
+	f.Fuzz(func(t *testing.T, p []byte, fix bool) {
+		if n := batchHeadSize; fix && len(p) >= n {
+			if size := int(binary.LittleEndian.Uint32(p[12:])); size >= n && size <= len(p) {
+				reseal(p[:size])
+			}
+		}
+		b, err := parseBatch(p, store, 3)
+		wellBehaved(t, err)
+		if err != nil {
+			return
+		}
+		var again []encodedRecord
+		for i, s := range b.slots {
+			again = append(again, encodedRecord{b.names[i], p[s.off : s.off+s.size]})
+		}
+		if q, _ := encodeBatch(store, b.serial, b.replaces, again); !bytes.Equal(q, p) {
+			t.Errorf("% x was read, and written as % x", p, q)
 		}
 	})
 }

@@ -17,16 +17,19 @@ import (
 type recordKey struct{ kind, id string }
 
 // recordTable knows the names of all records. Changes of one record come one
-// after another, those of different records go on side by side.
+// after another, those of different records go on side by side: records that are
+// put while one is being written are then written together, as one batch.
 type recordTable struct {
+	// Immutable.
 	volume blockio.Volume
 	store  StoreID
+	puts   *gatherer[encodedRecord, written]
+	lost   []error // why records are not listed that must have been there
+
+	serials serialSource
 
 	mu     sync.Mutex
 	states map[recordKey]*recordState // guarded by mu
-	// lost are why records are not listed that must have been there.
-	// Immutable.
-	lost []error
 }
 
 // recordState is what the table knows of one record.
@@ -35,29 +38,16 @@ type recordState struct {
 
 	mu sync.Mutex // held over changes and reads; the table's mu is not waited for meanwhile
 	// versions lists those that the volume has, ascending; more than one
-	// after a crash between writing the new and removing the old, none while
-	// there is no record. Guarded by mu.
-	versions []uint64
+	// after a crash between writing the new and removing the old, or when the
+	// old is in a batch; none while there is no record. Guarded by mu.
+	versions []recordVersion
 }
 
-func loadRecords(ctx context.Context, v blockio.Volume, store StoreID) (*recordTable, error) {
-	t := &recordTable{volume: v, store: store, states: make(map[recordKey]*recordState)}
-	for e, err := range v.List(ctx, recordKind) {
-		if err != nil {
-			return nil, fmt.Errorf("list records: %w", err)
-		}
-		n, err := parseRecordName(e.Name)
-		if err != nil {
-			return nil, fmt.Errorf("list records: %w", err)
-		}
-		k := recordKey{n.kind, n.id}
-		if t.states[k] == nil {
-			t.states[k] = &recordState{}
-		}
-		t.states[k].versions = append(t.states[k].versions, n.version) // listed in order
-	}
-	t.lost = blockio.Lost(v, recordKind)
-	return t, nil
+// recordVersion is one version of a record, in a batch or, without one, in an
+// object of its own.
+type recordVersion struct {
+	number uint64
+	batch  *recordBatch
 }
 
 // hold gives the caller a record of its own until release.
@@ -92,19 +82,39 @@ func (t *recordTable) put(ctx context.Context, r Record) error {
 	defer t.release(k, st)
 	next := uint64(1)
 	if n := len(st.versions); n > 0 {
-		next = st.versions[n-1] + 1
+		next = st.versions[n-1].number + 1
 	}
-	name := recordName{r.Kind, r.ID, next}.object()
-	if err := blockio.WriteObject(ctx, t.volume, name, r.encode(t.store, next)); err != nil {
-		// The commit may have failed after the object became visible.
-		if o, openErr := t.volume.Open(context.WithoutCancel(ctx), name); openErr == nil {
-			st.versions = append(st.versions, next)
-			err = errors.Join(err, o.Close())
-		}
+	e := encodedRecord{recordName{r.Kind, r.ID, next}, r.encode(t.store, next)}
+	w, err := t.write(ctx, e)
+	if w.there {
+		st.versions = append(st.versions, recordVersion{next, w.batch})
+	}
+	if err != nil {
 		return err
 	}
-	st.versions = append(st.versions, next)
-	return t.trim(ctx, k, st, 1)
+	return t.trim(ctx, k, st)
+}
+
+// trim removes the older versions of a record, or leaves them hidden in their
+// batches. The caller holds st.
+func (t *recordTable) trim(ctx context.Context, k recordKey, st *recordState) error {
+	latest := len(st.versions) - 1
+	var left []recordVersion
+	for i, v := range st.versions[:latest] {
+		name := recordName{k.kind, k.id, v.number}
+		var err error
+		if v.batch == nil {
+			err = t.removeObject(ctx, name.object())
+		} else if err = v.batch.hide(ctx, name); v.batch.holds(name) {
+			left = append(left, v)
+		}
+		if err != nil {
+			st.versions = append(left, st.versions[i:]...)
+			return err
+		}
+	}
+	st.versions = append(left, st.versions[latest])
+	return nil
 }
 
 // remove removes a record, its latest version last: until then it is there.
@@ -114,19 +124,30 @@ func (t *recordTable) remove(ctx context.Context, k recordKey) error {
 	if len(st.versions) == 0 {
 		return ErrNotFound
 	}
-	return t.trim(ctx, k, st, 0)
-}
-
-// trim removes the oldest versions until keep are left. The caller holds st.
-func (t *recordTable) trim(ctx context.Context, k recordKey, st *recordState, keep int) error {
-	for len(st.versions) > keep {
-		err := t.volume.Remove(ctx, recordName{k.kind, k.id, st.versions[0]}.object())
-		if err != nil && !errors.Is(err, blockio.ErrNotFound) {
+	for len(st.versions) > 0 {
+		v := st.versions[0]
+		name := recordName{k.kind, k.id, v.number}
+		var err error
+		if v.batch == nil {
+			err = t.removeObject(ctx, name.object())
+		} else if v.batch.holds(name) {
+			err = v.batch.remove(ctx, name)
+		}
+		if err != nil {
 			return err
 		}
 		st.versions = st.versions[1:]
 	}
 	return nil
+}
+
+// removeObject removes an object that may be gone already.
+func (t *recordTable) removeObject(ctx context.Context, name string) error {
+	err := t.volume.Remove(ctx, name)
+	if errors.Is(err, blockio.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // get reads the latest intact version of a record.
@@ -135,17 +156,31 @@ func (t *recordTable) get(ctx context.Context, k recordKey) (Record, error) {
 	defer t.release(k, st)
 	err := error(ErrNotFound)
 	for _, v := range slices.Backward(st.versions) {
-		name := recordName{k.kind, k.id, v}
+		name := recordName{k.kind, k.id, v.number}
 		var r Record
-		err = readObject(ctx, t.volume, name.object(), maxRecord, func(p []byte) (err error) {
+		readErr := t.read(ctx, v.batch, name, func(p []byte) (err error) {
 			r, err = parseRecordObject(p, t.store, name)
 			return err
 		})
-		if !errors.Is(err, ErrCorrupt) {
-			return r, err
+		if readErr == nil {
+			return r, nil
+		}
+		if !errors.Is(err, ErrCorrupt) || !errors.Is(readErr, blockio.ErrNotFound) {
+			err = readErr // and not that a hidden version is gone
+		}
+		if !errors.Is(readErr, ErrCorrupt) {
+			return Record{}, err
 		}
 	}
 	return Record{}, err
+}
+
+// read gives the bytes of a version to check.
+func (t *recordTable) read(ctx context.Context, in *recordBatch, name recordName, check func(p []byte) error) error {
+	if in != nil {
+		return in.read(ctx, name, check)
+	}
+	return readObject(ctx, t.volume, name.object(), maxRecord, check)
 }
 
 // keys lists the records of a kind, or of all when kind is empty, in order,
