@@ -161,5 +161,14 @@ func (n *Node) SetPool(ctx context.Context, id ImageID, s ready.Settings) (ready
 	return n.stock.Stat(ready.Key(id))
 }
 
+// ReadyMethod is how ready disks are made as long as the first disk directory has
+// room; empty when there is none.
+func (n *Node) ReadyMethod() provision.Method {
+	if len(n.dirs) == 0 {
+		return ""
+	}
+	return n.dirs[0].ReadyMethod()
+}
+
 // Pools gives the stock of ready disks; its keys are the ids of images.
 func (n *Node) Pools() *ready.Stock { return n.stock }

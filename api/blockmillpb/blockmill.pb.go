@@ -706,10 +706,11 @@ type Pool struct {
 	IdleSeconds int64 `protobuf:"varint,5,opt,name=idle_seconds,json=idleSeconds,proto3" json:"idle_seconds,omitempty"`
 	// ready disks there are, target is how many there should be, waiting creates
 	// are served first.
-	Ready         int64   `protobuf:"varint,6,opt,name=ready,proto3" json:"ready,omitempty"`
-	Target        int64   `protobuf:"varint,7,opt,name=target,proto3" json:"target,omitempty"`
-	Waiting       int64   `protobuf:"varint,8,opt,name=waiting,proto3" json:"waiting,omitempty"`
-	Bytes         int64   `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Ready   int64 `protobuf:"varint,6,opt,name=ready,proto3" json:"ready,omitempty"`
+	Target  int64 `protobuf:"varint,7,opt,name=target,proto3" json:"target,omitempty"`
+	Waiting int64 `protobuf:"varint,8,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Bytes   int64 `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// method is how ready disks are made: reflink, ready, copy or overlay.
 	Method        string  `protobuf:"bytes,10,opt,name=method,proto3" json:"method,omitempty"`
 	Hits          uint64  `protobuf:"varint,11,opt,name=hits,proto3" json:"hits,omitempty"`
 	Misses        uint64  `protobuf:"varint,12,opt,name=misses,proto3" json:"misses,omitempty"`

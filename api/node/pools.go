@@ -30,7 +30,7 @@ func (s *poolService) List(ctx context.Context, req *blockmillpb.ListPoolsReques
 	resp := new(blockmillpb.ListPoolsResponse)
 	for img := range s.node.Images(pool.Query{Folder: pool.FolderID(req.GetFolderId())}) {
 		if st, ok := stats[ready.Key(img.ID)]; ok {
-			resp.Pools = append(resp.Pools, poolMessage(st))
+			resp.Pools = append(resp.Pools, s.message(st))
 		}
 	}
 	return resp, nil
@@ -46,7 +46,7 @@ func (s *poolService) Get(ctx context.Context, req *blockmillpb.GetPoolRequest) 
 	if err != nil {
 		return nil, status.Err(fmt.Errorf("pool of image %s: %w", img.ID, err))
 	}
-	return poolMessage(st), nil
+	return s.message(st), nil
 }
 
 // Set changes the pool of an image as far as the request says.
@@ -63,7 +63,7 @@ func (s *poolService) Set(ctx context.Context, req *blockmillpb.SetPoolRequest) 
 	if err != nil {
 		return nil, status.Err(err)
 	}
-	return poolMessage(st), nil
+	return s.message(st), nil
 }
 
 // changed gives settings with what a request says.
@@ -83,11 +83,12 @@ func changed(s ready.Settings, req *blockmillpb.SetPoolRequest) ready.Settings {
 	return s
 }
 
-func poolMessage(st ready.Stat) *blockmillpb.Pool {
+func (s *poolService) message(st ready.Stat) *blockmillpb.Pool {
 	return &blockmillpb.Pool{
 		ImageId: string(st.Key), Min: int64(st.Settings.Min), Max: int64(st.Settings.Max),
 		Capacity: int64(st.Settings.Capacity), IdleSeconds: int64(st.Settings.IdleLimit / time.Second),
 		Ready: int64(st.Ready), Target: int64(st.Target), Waiting: int64(st.Waiting), Bytes: st.Bytes,
 		Hits: uint64(st.Hits), Misses: uint64(st.Misses + st.Waits), RefillSeconds: st.Refill.Seconds(),
+		Method: string(s.node.ReadyMethod()),
 	}
 }
