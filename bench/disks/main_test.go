@@ -81,7 +81,13 @@ func TestLatency(t *testing.T) {
 		name string
 		n    int
 		f    func(context.Context, int) error
-	}{{"qemu-img create -b", 50, p.QEMUOverlay}, {"cp --reflink=always", 50, p.Reflink}, {"qemu-img convert", 3, p.FullCopy}} {
+	}{
+		{"qemu-img create -b", 50, p.QEMUOverlay},
+		{"cp --reflink=always", 50, p.Reflink},
+		{"qemu-img create -b; sync", 50, p.DurableOverlay},
+		{"cp --reflink=always; sync", 50, p.DurableReflink},
+		{"qemu-img convert", 3, p.FullCopy},
+	} {
 		l, err = disks.InARow(t.Context(), c.n, c.f)
 		show(c.name, l, err)
 	}

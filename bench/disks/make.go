@@ -16,12 +16,45 @@ func (p *Place) Create(ctx context.Context, _ int) error {
 
 // QEMUOverlay makes one by qemu-img create -b.
 func (p *Place) QEMUOverlay(ctx context.Context, i int) error {
-	return run(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", p.source, p.out("overlay", i))
+	return p.overlay(ctx, p.out("overlay", i))
 }
 
 // Reflink makes one by cp --reflink=always of the image's file.
 func (p *Place) Reflink(ctx context.Context, i int) error {
-	return run(ctx, "cp", "--reflink=always", p.source, p.out("reflink", i))
+	return p.reflink(ctx, p.out("reflink", i))
+}
+
+// DurableOverlay is QEMUOverlay, and then what makes it as durable as Create does:
+// the file synced, and the directory.
+func (p *Place) DurableOverlay(ctx context.Context, i int) error {
+	to := p.out("durable-overlay", i)
+	if err := p.overlay(ctx, to); err != nil {
+		return err
+	}
+	return p.sync(ctx, to)
+}
+
+// DurableReflink is Reflink made durable in the same way.
+func (p *Place) DurableReflink(ctx context.Context, i int) error {
+	to := p.out("durable-reflink", i)
+	if err := p.reflink(ctx, to); err != nil {
+		return err
+	}
+	return p.sync(ctx, to)
+}
+
+func (p *Place) overlay(ctx context.Context, to string) error {
+	return run(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", p.source, to)
+}
+
+func (p *Place) reflink(ctx context.Context, to string) error {
+	return run(ctx, "cp", "--reflink=always", p.source, to)
+}
+
+// sync makes a new file durable by the program sync, which takes one after another
+// what it is given.
+func (p *Place) sync(ctx context.Context, file string) error {
+	return run(ctx, "sync", file, p.dir)
 }
 
 // FullCopy makes one by qemu-img convert.
