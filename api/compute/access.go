@@ -34,7 +34,7 @@ func listBindings[T any](ctx context.Context, k *kind[T], req *access.ListAccess
 	if err == nil && c != nil {
 		from, err = strconv.Atoi(c.Key)
 	}
-	all := k.thing(v).bindings
+	all := k.thing(&v).bindings
 	if err != nil || from < 0 {
 		return nil, rules.Violation("page_token", "%v", filter.ErrToken)
 	}
@@ -78,7 +78,7 @@ func admitBindings[T any](ctx context.Context, k *kind[T], id string, metadata p
 		if err == nil {
 			err = k.check(id, pool.Edit{})
 		}
-		if err == nil && len(applyDeltas(k.thing(v).bindings, deltas)) > maxBindings {
+		if err == nil && len(applyDeltas(k.thing(&v).bindings, deltas)) > maxBindings {
 			err = rules.Violation("access_binding_deltas", "The resource would have more than %d access bindings", maxBindings)
 		}
 		return operation.Reservation{ResourceID: id, Metadata: metadata}, err

@@ -37,12 +37,12 @@ func diskKind(n *pool.Node) *kind[pool.Disk] {
 		edit: func(ctx context.Context, id string, e pool.Edit) (pool.Disk, error) {
 			return n.UpdateDisk(ctx, pool.DiskID(id), pool.DiskEdit{Edit: e})
 		},
-		thing: func(d pool.Disk) thing { return thingOf(d.Meta) },
-		fields: map[string]func(pool.Disk) string{
-			"type_id":            func(d pool.Disk) string { return d.Type },
-			"zone_id":            func(d pool.Disk) string { return d.Zone },
-			"source_image_id":    func(d pool.Disk) string { return string(d.Source.Image) },
-			"source_snapshot_id": func(d pool.Disk) string { return string(d.Source.Snapshot) },
+		thing: func(d *pool.Disk) thing { return thingOf(&d.Meta) },
+		fields: map[string]func(*pool.Disk) string{
+			"type_id":            func(d *pool.Disk) string { return d.Type },
+			"zone_id":            func(d *pool.Disk) string { return d.Zone },
+			"source_image_id":    func(d *pool.Disk) string { return string(d.Source.Image) },
+			"source_snapshot_id": func(d *pool.Disk) string { return string(d.Source.Snapshot) },
 		},
 	}
 }

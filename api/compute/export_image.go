@@ -97,7 +97,7 @@ func (c *core) runExportImage(ctx context.Context, op *operation.Running) (proto
 	if err != nil {
 		return nil, err
 	}
-	m := manifestOf(thingOf(img.Meta), "image", img.Contents, img.Heritage)
+	m := manifestOf(thingOf(&img.Meta), "image", img.Contents, img.Heritage)
 	m.Family, m.MinDiskSize = img.Family, img.MinDiskSize
 	return c.runExport(ctx, op, req, img.Contents, m)
 }
@@ -111,7 +111,7 @@ func (c *core) runExportSnapshot(ctx context.Context, op *operation.Running) (pr
 	if err != nil {
 		return nil, err
 	}
-	return c.runExport(ctx, op, req, s.Contents, manifestOf(thingOf(s.Meta), "snapshot", s.Contents, s.Heritage))
+	return c.runExport(ctx, op, req, s.Contents, manifestOf(thingOf(&s.Meta), "snapshot", s.Contents, s.Heritage))
 }
 
 // runExport sends bytes under a name that only this operation uses.

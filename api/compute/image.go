@@ -2,7 +2,7 @@ package compute
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
@@ -42,10 +42,10 @@ func imageKind(n *pool.Node) *kind[pool.Image] {
 				Name: e.Name, Description: e.Description, Labels: e.Labels, Bindings: e.Bindings,
 			})
 		},
-		thing: func(img pool.Image) thing { return thingOf(img.Meta) },
-		fields: map[string]func(pool.Image) string{
-			"family": func(img pool.Image) string { return img.Family },
-			"pooled": func(img pool.Image) string { return fmt.Sprint(img.Pooled) },
+		thing: func(img *pool.Image) thing { return thingOf(&img.Meta) },
+		fields: map[string]func(*pool.Image) string{
+			"family": func(img *pool.Image) string { return img.Family },
+			"pooled": func(img *pool.Image) string { return strconv.FormatBool(img.Pooled) },
 		},
 	}
 }

@@ -23,9 +23,9 @@ type kind[T any] struct {
 	// edits that all kinds have.
 	check func(id string, e pool.Edit) error
 	edit  func(ctx context.Context, id string, e pool.Edit) (T, error)
-	thing func(T) thing
+	thing func(*T) thing
 	// fields are what lists are filtered by, beside labels.
-	fields map[string]func(T) string
+	fields map[string]func(*T) string
 }
 
 // thing is what all kinds have.
@@ -41,7 +41,7 @@ type thing struct {
 	operation   string
 }
 
-func thingOf[I ~string](m pool.Meta[I]) thing {
+func thingOf[I ~string](m *pool.Meta[I]) thing {
 	return thing{
 		id: string(m.ID), folder: m.Folder, name: m.Name, description: m.Description, labels: m.Labels,
 		created: m.CreatedAt, status: m.Status, bindings: m.Bindings, operation: m.Operation,
@@ -53,7 +53,7 @@ func thingOf[I ~string](m pool.Meta[I]) thing {
 func (k *kind[T]) find(ctx context.Context, id string, need auth.Role) (T, error) {
 	v, err := k.get(id)
 	if err == nil {
-		t := k.thing(v)
+		t := k.thing(&v)
 		err = allow(ctx, k.name, id, need, t.folder, t.bindings)
 	} else if _, known := auth.FromContext(ctx); !known {
 		err = auth.ErrUnauthenticated
@@ -90,5 +90,5 @@ func (k *kind[T]) folderOf(id string) string {
 	if err != nil {
 		return ""
 	}
-	return string(k.thing(v).folder)
+	return string(k.thing(&v).folder)
 }

@@ -41,15 +41,17 @@ func (k *kind[T]) page(ctx context.Context, req listRequest) (page []T, next str
 	if size == 0 {
 		size = defaultPage
 	}
-	for v := range k.list(q.Query) {
+	var v T // one for all: a filter looks at it where it is
+	value := func(field string) string { return k.value(&v, field) }
+	for v = range k.list(q.Query) {
 		if err := ctx.Err(); err != nil {
 			return nil, "", status.Err(err)
 		}
-		if !q.filter.Match(func(field string) string { return k.value(v, field) }) {
+		if !q.filter.Match(value) {
 			continue
 		}
 		if len(page) == size {
-			return page, q.token(k.thing(page[size-1])), nil
+			return page, q.token(k.thing(&page[size-1])), nil
 		}
 		page = append(page, v)
 	}
@@ -112,7 +114,7 @@ func (k *kind[T]) filterable(field string) (string, bool) {
 const labelPrefix = "labels."
 
 // value is what a thing has in a field.
-func (k *kind[T]) value(v T, field string) string {
+func (k *kind[T]) value(v *T, field string) string {
 	t := k.thing(v)
 	if label, ok := strings.CutPrefix(field, labelPrefix); ok {
 		return t.labels[label]

@@ -37,9 +37,9 @@ func snapshotKind(n *pool.Node) *kind[pool.Snapshot] {
 		edit: func(ctx context.Context, id string, e pool.Edit) (pool.Snapshot, error) {
 			return n.UpdateSnapshot(ctx, pool.SnapshotID(id), e)
 		},
-		thing: func(s pool.Snapshot) thing { return thingOf(s.Meta) },
-		fields: map[string]func(pool.Snapshot) string{
-			"source_disk_id": func(s pool.Snapshot) string { return string(s.SourceDisk) },
+		thing: func(s *pool.Snapshot) thing { return thingOf(&s.Meta) },
+		fields: map[string]func(*pool.Snapshot) string{
+			"source_disk_id": func(s *pool.Snapshot) string { return string(s.SourceDisk) },
 		},
 	}
 }
