@@ -97,7 +97,7 @@ func (n *Node) makeFiles(ctx context.Context, d Disk, o origin) (b provision.Bac
 	last := error(ErrNoDisks)
 	for _, dir := range n.candidates(d) {
 		for _, m := range n.methods(dir, d, o) {
-			b, err = dir.Make(ctx, provision.Request{Manifest: o.manifest, Size: d.Size, Method: m})
+			b, err = dir.Make(ctx, provision.Request{Manifest: o.manifest, Size: d.Size, Method: m, Owned: true})
 			if !passes(err) {
 				return b, err
 			}

@@ -21,6 +21,9 @@ type Request struct {
 	Method Method
 	// Background makes it give way: it writes at the directory's FillRate.
 	Background bool
+	// Owned says that the files count only when a disk's record names them, and
+	// are never found as ready: a clone takes fewer durable steps then.
+	Owned bool
 }
 
 // Make makes the files of a disk; they are durable when it returns. After an
@@ -85,15 +88,21 @@ func (d *Directory) makeReflink(ctx context.Context, r Request, b *Backing) (err
 		return err
 	}
 	b.Held = metadataNeed / 16
-	return d.make(ctx, disksDir, fileName(b), func(dev *blockio.Device) error {
-		if err := d.step("clone"); err != nil {
-			return err
+	clone := func(finish func(*blockio.Device, int64) error) func(*blockio.Device) error {
+		return func(dev *blockio.Device) error {
+			if err := d.step("clone"); err != nil {
+				return err
+			}
+			if err := dev.CloneFrom(src); err != nil {
+				return err
+			}
+			return finish(dev, b.Size)
 		}
-		if err := dev.CloneFrom(src); err != nil {
-			return err
-		}
-		return fresh(dev, b.Size)
-	})
+	}
+	if r.Owned {
+		return d.makeOwned(ctx, disksDir, fileName(b), clone(grow))
+	}
+	return d.make(ctx, disksDir, fileName(b), clone(fresh))
 }
 
 func (d *Directory) makeCopy(ctx context.Context, r Request, b *Backing) (err error) {
