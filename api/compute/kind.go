@@ -51,12 +51,13 @@ func thingOf[I ~string](m *pool.Meta[I]) thing {
 // find gives a thing to a caller who has a role on it. For others it does not
 // exist, or they are told that they lack the role.
 func (k *kind[T]) find(ctx context.Context, id string, need auth.Role) (T, error) {
+	if _, known := auth.FromContext(ctx); !known {
+		return *new(T), status.Err(auth.ErrUnauthenticated)
+	}
 	v, err := k.get(id)
 	if err == nil {
 		t := k.thing(&v)
 		err = allow(ctx, k.name, id, need, t.folder, t.bindings)
-	} else if _, known := auth.FromContext(ctx); !known {
-		err = auth.ErrUnauthenticated
 	}
 	if err != nil {
 		return *new(T), status.Err(err)

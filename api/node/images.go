@@ -12,6 +12,9 @@ import (
 // findImage gives an image to a caller who has a role on it; to others it does not
 // exist.
 func findImage(ctx context.Context, n *pool.Node, id string, need auth.Role) (pool.Image, error) {
+	if _, known := auth.FromContext(ctx); !known {
+		return pool.Image{}, auth.ErrUnauthenticated
+	}
 	img, err := n.Image(pool.ImageID(id))
 	if err != nil {
 		return img, err
@@ -21,6 +24,9 @@ func findImage(ctx context.Context, n *pool.Node, id string, need auth.Role) (po
 
 // findDisk is findImage for disks.
 func findDisk(ctx context.Context, n *pool.Node, id string, need auth.Role) (pool.Disk, error) {
+	if _, known := auth.FromContext(ctx); !known {
+		return pool.Disk{}, auth.ErrUnauthenticated
+	}
 	d, err := n.Disk(pool.DiskID(id))
 	if err != nil {
 		return d, err

@@ -107,8 +107,11 @@ func TestWhoMayWhat(t *testing.T) {
 					t.Errorf("%s tells what is hidden from what is not there: %v and %v", who, err, unknown)
 				}
 			}
-			if err := c.call(ctx, c.id); grpcstatus.Code(err) != codes.Unauthenticated {
-				t.Errorf("nobody gets %v", err)
+			for _, id := range []string{c.id, nowhere} {
+				err := c.call(ctx, id)
+				if got := grpcstatus.Convert(err); got.Code() != codes.Unauthenticated || strings.Contains(got.Message(), id) != (id == "") {
+					t.Errorf("nobody asks for %q and gets %v", id, err)
+				}
 			}
 		})
 	}

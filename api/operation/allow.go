@@ -9,16 +9,18 @@ import (
 )
 
 // Allow says whether the caller has a role on an operation's folder, or submitted
-// it. To others it does not exist: ErrNotFound.
+// it. To others it does not exist: ErrNotFound. auth.ErrUnauthenticated for any id
+// when nobody knows who calls.
 func Allow(ctx context.Context, e *Engine, need auth.Role, id string) error {
+	s, ok := auth.FromContext(ctx)
+	if !ok {
+		return auth.ErrUnauthenticated
+	}
 	info, err := e.Info(id)
 	if err != nil {
 		return err
 	}
-	s, ok := auth.FromContext(ctx)
 	switch {
-	case !ok:
-		return auth.ErrUnauthenticated
 	case s.ID == info.CreatedBy:
 		return nil
 	case s.Role(pool.FolderID(info.Folder), nil) == auth.None:
