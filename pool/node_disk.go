@@ -42,7 +42,7 @@ func (n *Node) UpdateDisk(ctx context.Context, id DiskID, e DiskEdit) (Disk, err
 func (n *Node) CheckDisk(id DiskID, e DiskEdit) error { return n.disks.check(id, e.apply) }
 
 // QuickDisk says whether a reserved disk is likely to be made in milliseconds: it
-// is empty, one is ready, or its golden base is there to be shared.
+// is empty or lazy, one is ready, or its golden base is there to be shared.
 func (n *Node) QuickDisk(d Disk) bool {
 	o, err := n.origin(d.Source)
 	if err != nil || o.manifest == (cas.ManifestID{}) {
@@ -53,6 +53,12 @@ func (n *Node) QuickDisk(d Disk) bool {
 			return true
 		}
 	}
-	based := slices.ContainsFunc(n.candidates(d), func(dir *provision.Directory) bool { return dir.HasBase(o.manifest) })
+	all := n.candidates(d)
+	if len(all) > 0 {
+		if ways := n.methods(all[0], d, o); len(ways) > 0 && ways[0] == provision.Lazy {
+			return true
+		}
+	}
+	based := slices.ContainsFunc(all, func(dir *provision.Directory) bool { return dir.HasBase(o.manifest) })
 	return based && n.quick(d)
 }

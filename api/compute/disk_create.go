@@ -3,6 +3,7 @@ package compute
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -10,28 +11,54 @@ import (
 
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/rules"
 	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/provision"
 )
 
 // defaultBlockSize is what a disk's block size is in bytes when nobody says so.
 const defaultBlockSize = 4 << 10
 
+// methodHeader demands the method by which a disk is made.
+const methodHeader = "blockmill-disk-method"
+
 // Create makes a disk of an image, of a snapshot, or an empty one.
 func (s *diskService) Create(ctx context.Context, req *computepb.CreateDiskRequest) (*opb.Operation, error) {
+	method, err := diskMethod(ctx, req)
+	if err != nil {
+		return nil, err
+	}
 	return s.submit(ctx, mutation{
 		kind: diskCreate, description: "Create disk", folder: req.GetFolderId(), request: req, inline: true,
+		private: []byte(method),
 		admit: func(op string) (operation.Reservation, error) {
 			if err := s.admitDisk(ctx, req); err != nil {
 				return operation.Reservation{}, err
 			}
 			key, _ := idempotencyKey(ctx) // which submit has looked at
-			d, err := s.reserveDisk(req, pool.Meta[pool.DiskID]{Operation: op, IdempotencyKey: key})
+			d, err := s.reserveDisk(req, method, pool.Meta[pool.DiskID]{Operation: op, IdempotencyKey: key})
 			return operation.Reservation{
 				ResourceID: string(d.ID), Metadata: &computepb.CreateDiskMetadata{DiskId: string(d.ID)},
 				Release: func() { s.node.ReleaseDisk(d.ID) },
 			}, err
 		},
 	})
+}
+
+// diskMethod is the method that a request demands; empty without one.
+func diskMethod(ctx context.Context, req *computepb.CreateDiskRequest) (provision.Method, error) {
+	name := header(ctx, methodHeader)
+	if name == "" {
+		return "", nil
+	}
+	m := provision.Method(name)
+	switch {
+	case !slices.Contains(provision.Methods(), m):
+		return "", rules.Violation(methodHeader, "Value must be one of %v", provision.Methods())
+	case req.GetSource() == nil:
+		return "", rules.Violation(methodHeader, "An empty disk is made in one way only")
+	}
+	return m, nil
 }
 
 // admitDisk lets an editor of a folder make a disk there of what he may use.
@@ -51,7 +78,7 @@ func (c *core) admitDisk(ctx context.Context, req *computepb.CreateDiskRequest) 
 
 // reserveDisk lists the disk that a request asks for, as reserveImage does with
 // images.
-func (c *core) reserveDisk(req *computepb.CreateDiskRequest, m pool.Meta[pool.DiskID]) (pool.Disk, error) {
+func (c *core) reserveDisk(req *computepb.CreateDiskRequest, method provision.Method, m pool.Meta[pool.DiskID]) (pool.Disk, error) {
 	hardware, err := encode(req.GetHardwareGeneration())
 	if err != nil {
 		return pool.Disk{}, err
@@ -62,7 +89,7 @@ func (c *core) reserveDisk(req *computepb.CreateDiskRequest, m pool.Meta[pool.Di
 	}
 	m.Folder, m.Name, m.Description, m.Labels = pool.FolderID(req.GetFolderId()), req.GetName(), req.GetDescription(), req.GetLabels()
 	return c.node.ReserveDisk(pool.Disk{
-		Meta: m, Heritage: pool.Heritage{HardwareGeneration: hardware}, PlacementPolicy: policy,
+		Meta: m, Heritage: pool.Heritage{HardwareGeneration: hardware}, PlacementPolicy: policy, Method: method,
 		Type: req.GetTypeId(), Zone: req.GetZoneId(),
 		Size: req.GetSize(), BlockSize: cmp.Or(req.GetBlockSize(), defaultBlockSize),
 		Source: pool.Source{Image: pool.ImageID(req.GetImageId()), Snapshot: pool.SnapshotID(req.GetSnapshotId())},
@@ -77,7 +104,7 @@ func (h createDisk) again(op *operation.Running) (pool.Disk, error) {
 	if err := op.Request(req); err != nil {
 		return pool.Disk{}, err
 	}
-	return h.reserveDisk(req, madeBy[pool.DiskID](op))
+	return h.reserveDisk(req, provision.Method(op.Private()), madeBy[pool.DiskID](op))
 }
 
 // Restore lists the disk again after a restart.

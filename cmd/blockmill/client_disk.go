@@ -49,6 +49,7 @@ type diskCreate struct {
 	image, snapshot   string
 	size, blockSize   size
 	kind, zone        string
+	method            string
 }
 
 func (a *app) diskCreateCommand() *cobra.Command {
@@ -85,6 +86,7 @@ large as what it is made from, which is its size when none is given.`,
 	flags.Var(&f.size, "size", "the size (default that of the image or snapshot)")
 	flags.Var(&f.blockSize, "block-size", "the size of its blocks (default 4K)")
 	flags.StringVar(&f.kind, "type", "", "the type of disk, which is kept and means nothing here")
+	flags.StringVar(&f.method, "method", "", "how to make it: reflink, ready, overlay, copy or lazy (default the first that the node's disk directories can)")
 	flags.StringVar(&f.zone, "zone", localZone, "the zone, which is kept and means nothing here")
 	cmd.MarkFlagsMutuallyExclusive("image", "snapshot")
 	cmd.MarkFlagsOneRequired("image", "snapshot", "size")
@@ -117,7 +119,7 @@ func (f *diskCreate) begin(ctx context.Context, c *remote.Client) (*operation.Op
 	if req.Size == 0 {
 		req.Size = diskSizeFor(least)
 	}
-	return c.Disks.Create(ctx, req)
+	return c.Disks.Create(remote.WithDiskMethod(ctx, f.method), req)
 }
 
 // The sizes that a disk may have: from the least on, in steps.

@@ -55,9 +55,10 @@ type config struct {
 	} `koanf:"operations"`
 	Store storeConfig `koanf:"store"`
 	Disks struct {
-		Dirs  []string `koanf:"dirs"`
-		Ready size     `koanf:"ready"`
-		Rate  size     `koanf:"rate"`
+		Dirs    []diskDir `koanf:"dirs"`
+		Methods []string  `koanf:"methods"`
+		Ready   size      `koanf:"ready"`
+		Rate    size      `koanf:"rate"`
 	} `koanf:"disks"`
 	Import struct {
 		Formats        []string `koanf:"formats"`

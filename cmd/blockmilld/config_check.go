@@ -70,7 +70,7 @@ func (c *config) validate() error {
 	if n := c.Fetch.MaxRedirects; n < 0 || n > 3 {
 		bad("fetch.max_redirects", "%d, want 0 to 3", n)
 	}
-	errs = append(errs, c.checkListeners(), c.checkStore())
+	errs = append(errs, c.checkListeners(), c.checkStore(), c.checkDisks())
 	return errors.Join(errs...)
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 )
 
@@ -45,5 +46,43 @@ func TestUnknownKeys(t *testing.T) {
 	}
 	if _, _, err := (sources{environ: []string{"BLOCKMILL_LIMITS_CONNECTION=1"}}).load(); !errors.Is(err, errUnknownKey) {
 		t.Errorf("in the environment: %v", err)
+	}
+}
+
+// TestDiskDirs gives directories of disks as they may be written.
+func TestDiskDirs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "blockmilld.yaml")
+	load := func(text string, environ ...string) (*config, error) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, c, err := sources{path: path, environ: environ}.load()
+		return c, err
+	}
+	for _, tt := range []struct {
+		text    string
+		environ []string
+		want    []diskDir
+	}{
+		{"disks: {dirs: [/a, {dir: /b, methods: [lazy, copy]}]}\n", nil, []diskDir{{Dir: "/a"}, {Dir: "/b", Methods: []string{"lazy", "copy"}}}},
+		{"disks: {dirs: /a}\n", nil, []diskDir{{Dir: "/a"}}},
+		{"disks: {dirs: [/a]}\n", []string{"BLOCKMILL_DISKS_DIRS=/c,/d"}, []diskDir{{Dir: "/c"}, {Dir: "/d"}}},
+	} {
+		c, err := load(tt.text, tt.environ...)
+		if err != nil {
+			t.Errorf("%q: %v", tt.text, err)
+			continue
+		}
+		if diff := cmp.Diff(tt.want, c.Disks.Dirs); diff != "" {
+			t.Errorf("%q %q (-want +got):\n%s", tt.text, tt.environ, diff)
+		}
+	}
+	for _, text := range []string{
+		"disks: {methods: [magic]}\n", "disks: {dirs: [{dir: /a, methods: [blank]}]}\n", "disks: {dirs: [{methods: [lazy]}]}\n",
+		"disks: {dirs: [{dir: /a, method: lazy}]}\n",
+	} {
+		if c, err := load(text); err == nil {
+			t.Errorf("%q gives %+v", text, c.Disks)
+		}
 	}
 }

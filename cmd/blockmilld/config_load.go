@@ -145,6 +145,7 @@ func decode(k *koanf.Koanf) (*config, error) {
 			numberToText,
 			mapstructure.TextUnmarshallerHookFunc(),
 			emptyToSlice,
+			textToDirs,
 			mapstructure.StringToSliceHookFunc(","),
 		),
 	}})
@@ -166,6 +167,14 @@ func numberToText(from, to reflect.Type, value any) (any, error) {
 func emptyToSlice(from, to reflect.Type, value any) (any, error) {
 	if text, ok := value.(string); ok && to.Kind() == reflect.Slice && strings.TrimSpace(text) == "" {
 		return []string{}, nil
+	}
+	return value, nil
+}
+
+// textToDirs lets directories be a list in a text, as one of paths is.
+func textToDirs(from, to reflect.Type, value any) (any, error) {
+	if text, ok := value.(string); ok && to == reflect.TypeFor[[]diskDir]() {
+		return strings.Split(text, ","), nil
 	}
 	return value, nil
 }

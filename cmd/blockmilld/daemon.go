@@ -22,7 +22,6 @@ import (
 	"github.com/blockmill/blockmill/blockio/scrub"
 	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
-	"github.com/blockmill/blockmill/pool/provision"
 	"github.com/blockmill/blockmill/pool/ready"
 )
 
@@ -95,11 +94,15 @@ func (d *daemon) openNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	dirs, err := d.diskDirectories()
+	if err != nil {
+		return err
+	}
 	n, err := pool.Open(ctx, pool.Options{
 		Store: d.store.Store, Arena: d.memory.store, DefaultFolder: pool.FolderID(d.conf.DefaultFolder),
 		Formats: formats, MaxVirtualSize: int64(d.conf.Import.MaxVirtualSize), Logger: d.log,
 		Workers: importWorkers(), Background: background,
-		Disks: d.diskDirectories(), NBDURI: d.diskURI,
+		Disks: dirs, NBDURI: d.diskURI,
 		Ready: ready.Options{ByteBudget: int64(d.conf.Disks.Ready), Metrics: ready.NewMetrics(d.registry)},
 	})
 	if err != nil {
@@ -115,15 +118,6 @@ func (d *daemon) openNode(ctx context.Context) error {
 	}
 	d.keeper = &keeper{store: d.store, scrubber: scrubber, node: d.node, rate: int64(d.conf.Maintenance.ScrubRate)}
 	return nil
-}
-
-// diskDirectories are where disks are made.
-func (d *daemon) diskDirectories() []provision.Options {
-	var all []provision.Options
-	for _, dir := range d.paths.disks {
-		all = append(all, provision.Options{Path: dir, FillRate: int64(d.conf.Disks.Rate)})
-	}
-	return all
 }
 
 // stop stops everything in the opposite order, as far as it was opened.

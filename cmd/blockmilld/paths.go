@@ -15,7 +15,7 @@ const defaultData = "var/blockmill"
 type paths struct {
 	data, run, store, operations string
 	spool                        string // of sources that cannot be read in ranges
-	disks                        []string
+	disks                        []diskDir
 	grpcSocket, nbdSocket        string // "" for none
 }
 
@@ -38,7 +38,7 @@ func (c *config) paths(getenv func(string) string) (paths, error) {
 		disks:      c.Disks.Dirs,
 	}
 	if len(p.disks) == 0 {
-		p.disks = []string{filepath.Join(data, "disks")}
+		p.disks = []diskDir{{Dir: filepath.Join(data, "disks")}}
 	}
 	p.grpcSocket = socketPath(c.GRPC.Socket, p.run, "blockmill.sock")
 	p.nbdSocket = socketPath(c.NBD.Socket, p.run, "nbd.sock")
@@ -57,7 +57,11 @@ func socketPath(configured, run, name string) string {
 
 // make makes the directories that are the daemon's own.
 func (p paths) make() error {
-	for _, dir := range append([]string{p.data, p.run}, p.disks...) {
+	dirs := []string{p.data, p.run}
+	for _, d := range p.disks {
+		dirs = append(dirs, d.Dir)
+	}
+	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("make directory: %w", err)
 		}
