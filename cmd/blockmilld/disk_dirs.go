@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/blockmill/blockmill/pool/lazy"
 	"github.com/blockmill/blockmill/pool/provision"
 )
 
@@ -53,6 +54,7 @@ func (c *config) checkDisks() error {
 // diskDirectories are where disks are made, and how.
 func (d *daemon) diskDirectories() ([]provision.Options, error) {
 	var all []provision.Options
+	counts := lazy.NewMetrics(d.registry)
 	for _, dir := range d.paths.disks {
 		names := dir.Methods
 		if len(names) == 0 {
@@ -62,7 +64,7 @@ func (d *daemon) diskDirectories() ([]provision.Options, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, provision.Options{Path: dir.Dir, Methods: ways, FillRate: int64(d.conf.Disks.Rate)})
+		all = append(all, provision.Options{Path: dir.Dir, Methods: ways, FillRate: int64(d.conf.Disks.Rate), Lazy: counts})
 	}
 	return all, nil
 }

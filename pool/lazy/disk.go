@@ -42,6 +42,8 @@ type Options struct {
 	// Pace, if set, is called before hydration brings n bytes over; it returns
 	// when they may come.
 	Pace func(ctx context.Context, n int) error
+	// Metrics counts; nil does not.
+	Metrics *Metrics
 }
 
 // Stats count what a disk has done since it was opened, in bytes.

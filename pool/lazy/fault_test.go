@@ -147,6 +147,7 @@ type fixture struct {
 	base        *base
 	power       *power
 	data, table *file
+	metrics     *lazy.Metrics
 }
 
 func newFixture(t *testing.T, size, baseSize int64) *fixture {
@@ -165,7 +166,7 @@ func newFixture(t *testing.T, size, baseSize int64) *fixture {
 
 func (f *fixture) open(t *testing.T) {
 	t.Helper()
-	d, err := lazy.Open(lazy.Files{Data: f.data, Map: f.table}, f.base, identity, lazy.Options{})
+	d, err := lazy.Open(lazy.Files{Data: f.data, Map: f.table}, f.base, identity, lazy.Options{Metrics: f.metrics})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,6 +83,7 @@ func (d *Disk) copyUp(p []byte, off int64) error {
 		return err
 	}
 	d.hydrated.Add(int64(len(p)))
+	d.opts.Metrics.hydrated(int64(len(p)))
 	_, err := d.files.Data.WriteAt(p, off)
 	return err
 }

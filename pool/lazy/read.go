@@ -52,6 +52,7 @@ func (d *Disk) readBase(p []byte, off int64) error {
 		return nil
 	}
 	d.baseRead.Add(n)
+	d.opts.Metrics.demanded(n)
 	return readFull(d.base, p[:n], off)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/pool/lazy"
 )
 
 // Options say which directory to open. Path and Store are required.
@@ -36,6 +37,8 @@ type Options struct {
 	// FillRate bounds what background work writes, in bytes a second; 0 is
 	// no bound.
 	FillRate int64
+	// Lazy counts what lazy disks take from the store; nil does not.
+	Lazy *lazy.Metrics
 	// Logger hears of what is worth knowing and no error.
 	Logger *slog.Logger
 	// Step, when set, is called before every change of the directory; an

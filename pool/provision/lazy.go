@@ -88,7 +88,9 @@ func (d *Directory) openLazy(ctx context.Context, b Backing, pace func(context.C
 	if l.table, err = blockio.OpenDevice(d.path(disksDir, string(b.ID)+mapSuffix), opts); err != nil {
 		return l, err
 	}
-	l.Disk, err = lazy.Open(lazy.Files{Data: l.data, Map: l.table}, l.base, identity(m), lazy.Options{Arena: d.opts.Arena, Pace: pace})
+	l.Disk, err = lazy.Open(lazy.Files{Data: l.data, Map: l.table}, l.base, identity(m), lazy.Options{
+		Arena: d.opts.Arena, Pace: pace, Metrics: d.opts.Lazy,
+	})
 	return l, err
 }
 
