@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"runtime"
 	"sync"
 )
 
@@ -26,8 +27,7 @@ type Arena struct {
 
 	mu       sync.Mutex
 	inUse    int64 // bytes handed out
-	idle     int64 // bytes in free
-	free     [maxClass][][]byte
+	idle     *idleMemory
 	waiters  list.List // of *waiter, the longest waiting first
 	reclaims map[*reclaimer]struct{}
 }
@@ -47,10 +47,13 @@ type reclaimer struct{ drop func(n int64) }
 const maxClass = 40
 
 // NewArena makes an arena of limit bytes. It takes memory from the system only
-// when asked for buffers, and keeps at most half the limit for reuse.
+// when asked for buffers, and keeps at most half the limit for reuse, which goes
+// when the arena is garbage.
 func NewArena(limit int64) *Arena {
 	limit = max(limit, BlockSize)
-	return &Arena{limit: limit, idleMost: limit / 2, reclaims: map[*reclaimer]struct{}{}}
+	a := &Arena{limit: limit, idleMost: limit / 2, idle: new(idleMemory), reclaims: map[*reclaimer]struct{}{}}
+	runtime.AddCleanup(a, func(m *idleMemory) { unmapAll(m.shrink(0)) }, a.idle)
+	return a
 }
 
 // Limit is the bound in bytes.
@@ -133,14 +136,11 @@ func (a *Arena) TryGet(n int) *Buffer {
 // seen that the limit allows it.
 func (a *Arena) take(class int, size int64, n int) (*Buffer, error) {
 	a.inUse += size
-	if k := len(a.free[class]); k > 0 {
-		mem := a.free[class][k-1]
-		a.free[class] = a.free[class][:k-1]
-		a.idle -= size
+	if mem := a.idle.take(class); mem != nil {
 		a.mu.Unlock()
 		return &Buffer{arena: a, mem: mem, n: n}, nil
 	}
-	surplus := a.shrinkIdle(a.limit - a.inUse)
+	surplus := a.idle.shrink(a.limit - a.inUse)
 	a.mu.Unlock()
 	unmapAll(surplus)
 	mem, err := mapMemory(int(size))
@@ -159,10 +159,9 @@ func (a *Arena) put(mem []byte) {
 	class, size := sizeClass(len(mem))
 	a.mu.Lock()
 	a.inUse -= size
-	a.free[class] = append(a.free[class], mem)
-	a.idle += size
+	a.idle.add(class, mem)
 	a.grant()
-	surplus := a.shrinkIdle(min(a.idleMost, a.limit-a.inUse))
+	surplus := a.idle.shrink(min(a.idleMost, a.limit-a.inUse))
 	a.mu.Unlock()
 	unmapAll(surplus)
 }
@@ -179,21 +178,6 @@ func (a *Arena) grant() {
 		a.waiters.Remove(e)
 		close(w.ready)
 	}
-}
-
-// shrinkIdle cuts the idle memory down to most bytes and returns what is to be
-// unmapped, the largest classes first. The caller holds mu.
-func (a *Arena) shrinkIdle(most int64) [][]byte {
-	var out [][]byte
-	for class := maxClass - 1; class >= 0 && a.idle > most; class-- {
-		for k := len(a.free[class]); k > 0 && a.idle > most; k-- {
-			mem := a.free[class][k-1]
-			a.free[class] = a.free[class][:k-1]
-			a.idle -= int64(len(mem))
-			out = append(out, mem)
-		}
-	}
-	return out
 }
 
 // sizeClass is the class of n bytes and the size of its buffers.

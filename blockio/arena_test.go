@@ -3,7 +3,10 @@ package blockio_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -289,4 +292,40 @@ func BenchmarkArena(b *testing.B) {
 			})
 		})
 	}
+}
+
+// Memory that is kept for reuse is not the collector's, and yet goes with its
+// arena.
+func TestArenaIsForgotten(t *testing.T) {
+	const size, arenas = 8 << 20, 64
+	before := mapped(t)
+	for range arenas {
+		b, err := blockio.NewArena(2*size).Get(t.Context(), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Release()
+	}
+	for range 100 {
+		runtime.GC()
+		if mapped(t) < before+arenas*size/4 {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Errorf("%d MiB are mapped for arenas that are gone", (mapped(t)-before)>>20)
+}
+
+// mapped is how much memory the process has mapped, in bytes.
+func mapped(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages int
+	if _, err := fmt.Sscan(string(text), &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
 }

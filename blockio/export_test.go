@@ -19,5 +19,5 @@ func (d *Device) ForgetCachestat() { d.noCachestat.Store(true) }
 func (a *Arena) Idle() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.idle
+	return a.idle.bytes
 }

@@ -29,7 +29,7 @@ type Options struct {
 	// MaxVirtualSize is the largest image in bytes; 0 leaves it to the
 	// formats.
 	MaxVirtualSize int64
-	// Disks are the disk directories, the preferred first; Store, Arena and
+	// Disks are the disk directories, the preferred first; Store and
 	// Logger are the node's. Without one the node makes no disks.
 	Disks []provision.Options
 	// Ready says how ready disks are kept; Maker and Logger are the node's.
