@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"strings"
 
 	"github.com/blockmill/blockmill/bench"
 	"github.com/blockmill/blockmill/bench/fixture"
@@ -115,7 +116,7 @@ func realImages() []step {
 		cmd.Check = bench.SameFile(out, "$CORPUS/a.raw")
 		steps = append(steps,
 			step{"convert " + image.name, cmd},
-			step{"import " + image.name, importOf(source, image.format, slug(image.name))})
+			step{"import " + image.name, importOf(source, image.format, "a-"+strings.ToLower(slug(image.name)))})
 	}
 	return append(steps,
 		step{"to zstd qcow2", copyTo("$SCRATCH/out.qcow2", "convert", "-f", "raw", "-O", "qcow2", "-c", "zstd", "$CORPUS/a.raw")},

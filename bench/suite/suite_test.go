@@ -44,11 +44,19 @@ func TestCases(t *testing.T) {
 	}
 }
 
+// imageName is what a store takes for a name.
+var imageName = regexp.MustCompile(`^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$`)
+
 var variable = regexp.MustCompile(`\$\w+`)
 
 func checkTemplates(t *testing.T, c bench.Case, cmd bench.Command) {
 	t.Helper()
 	words := strings.Join(slices.Concat(cmd.Args, cmd.Reads, []string{cmd.Dir, cmd.Writes}), " ")
+	for i, arg := range cmd.Args {
+		if arg == "--name" && c.Contenders[0].Program == "blockmill" && !imageName.MatchString(cmd.Args[i+1]) {
+			t.Errorf("an image cannot be named %q", cmd.Args[i+1])
+		}
+	}
 	for _, v := range variable.FindAllString(words, -1) {
 		if !slices.Contains([]string{"$CORPUS", "$FIXTURE", "$SCRATCH", "$MODULE"}, v) {
 			t.Errorf("unknown variable %s in %s", v, words)
