@@ -67,6 +67,12 @@ func (e *Env) Redact(s string) string {
 	return s
 }
 
+// ProgramDir is the directory that a program is in.
+func (e *Env) ProgramDir(name string) (string, error) {
+	tool, err := e.programs.Find(name)
+	return filepath.Dir(tool.Path), err
+}
+
 // Run runs a program that is not measured: a preparation or a check.
 func (e *Env) Run(ctx context.Context, name string, args ...string) error {
 	tool, err := e.programs.Find(name)

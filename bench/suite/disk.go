@@ -17,6 +17,7 @@ const (
 	middleTime = result.Metric("p50_seconds")
 
 	hitStep, togetherStep, missStep = "ready, 200 in a row", "ready, 50 at once", "not ready, 50 in a row"
+	apiHitStep, apiTogetherStep     = "ready, 200 in a row, API", "ready, 50 at once, API"
 
 	hitMiddle, hitLate = 3e-3, 15e-3 // seconds, of which the second is for 99 of 100
 )
@@ -49,26 +50,33 @@ func diskCase(kind string) bench.Case {
 	}
 	return bench.Case{
 		Name: "disk/" + kind, Title: "Time to make a disk of an image, on " + kind,
-		Shows: "A node's create, durable when it returns, of disks that are ready and that are not; beside it programs that do the " +
+		Shows: "A node's create, durable when it returns, of disks that are ready and that are not, also through the API of a daemon " +
+			"whose data is in the same place; beside it programs that do the " +
 			"same and sync nothing, and those that are quick once more with what they made synced, file and directory. The image is " +
 			"64 MiB, a quarter of it data; the golden base is there.",
-		Metric: middleTime, Caches: []result.Cache{result.Warm}, Steps: []string{hitStep, togetherStep, missStep},
+		Metric: middleTime, Caches: []result.Cache{result.Warm}, Steps: []string{hitStep, togetherStep, apiHitStep, apiTogetherStep, missStep},
 		MaxRounds: 3, Independent: true, Prepare: makeDiskImage,
 		Contenders: slices.Concat([]bench.Contender{ourDisks(kind)}, plain, durable),
 		Goals: []bench.Goal{
 			{Text: "half of the creates of ready disks on " + kind, Step: hitStep, Metric: middleTime, AtMost: hitMiddle},
 			{Text: "99 of 100 creates of ready disks on " + kind, Step: hitStep, Metric: answerP99, AtMost: hitLate},
 			{Text: "99 of 100 creates of ready disks, 50 at once, on " + kind, Step: togetherStep, Metric: answerP99, AtMost: hitLate},
+			{Text: "half of the creates of ready disks through the API on " + kind, Step: apiHitStep, Metric: middleTime, AtMost: hitMiddle},
+			{Text: "99 of 100 creates of ready disks through the API on " + kind, Step: apiHitStep, Metric: answerP99, AtMost: hitLate},
+			{Text: "99 of 100 creates of ready disks through the API, 50 at once, on " + kind, Step: apiTogetherStep, Metric: answerP99, AtMost: hitLate},
 			missed(", against the best of all, which syncs nothing", plain),
 			missed(", against the best of those that sync", durable),
 		},
 	}
 }
 
+// measurement calls a create so many times.
+type measurement = func(ctx context.Context, n int, create func(context.Context, int) error) (disks.Latencies, error)
+
 // ourDisks makes disks by a node.
 func ourDisks(kind string) bench.Contender {
-	step := func(ready, n int, measure func(context.Context, int, func(context.Context, int) error) (disks.Latencies, error)) bench.Command {
-		return inPlace(kind, bench.Ours, func(ctx context.Context, p *disks.Place) (disks.Latencies, error) {
+	step := func(ready, n int, measure measurement) bench.Command {
+		return inPlace(kind, bench.Ours, func(ctx context.Context, _ *bench.Env, p *disks.Place) (disks.Latencies, error) {
 			err := p.Import(ctx)
 			if err == nil {
 				err = p.Fill(ctx, ready)
@@ -86,18 +94,37 @@ func ourDisks(kind string) bench.Contender {
 	}
 	return bench.Contender{Name: bench.Ours, Steps: map[string]bench.Command{
 		hitStep: step(220, 200, disks.InARow), togetherStep: step(60, 50, disks.AtOnce), missStep: step(0, 50, disks.InARow),
+		apiHitStep: throughAPI(kind, 220, 200, disks.InARow), apiTogetherStep: throughAPI(kind, 60, 50, disks.AtOnce),
 	}}
 }
 
+// throughAPI makes disks by a daemon.
+func throughAPI(kind string, ready, n int, measure measurement) bench.Command {
+	return inPlace(kind, bench.Ours, func(ctx context.Context, env *bench.Env, p *disks.Place) (disks.Latencies, error) {
+		bin, err := env.ProgramDir("blockmilld")
+		if err != nil {
+			return nil, err
+		}
+		d, err := p.Serve(ctx, bin)
+		if err == nil {
+			err = d.Fill(ctx, ready)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return measure(ctx, n, d.Create)
+	})
+}
+
 func diskPeer(kind, name string, create func(*disks.Place, context.Context, int) error, n int) bench.Contender {
-	cmd := inPlace(kind, name, func(ctx context.Context, p *disks.Place) (disks.Latencies, error) {
+	cmd := inPlace(kind, name, func(ctx context.Context, _ *bench.Env, p *disks.Place) (disks.Latencies, error) {
 		return disks.InARow(ctx, n, func(ctx context.Context, i int) error { return create(p, ctx, i) })
 	})
 	return bench.Contender{Name: name, Steps: map[string]bench.Command{missStep: cmd}}
 }
 
 // inPlace is a command that measures in a file system of the kind.
-func inPlace(kind, shown string, measure func(context.Context, *disks.Place) (disks.Latencies, error)) bench.Command {
+func inPlace(kind, shown string, measure func(context.Context, *bench.Env, *disks.Place) (disks.Latencies, error)) bench.Command {
 	return bench.Command{
 		Args: []string{shown},
 		Compute: func(ctx context.Context, env *bench.Env) (_ map[result.Metric]float64, err error) {
@@ -106,7 +133,7 @@ func inPlace(kind, shown string, measure func(context.Context, *disks.Place) (di
 			if err != nil {
 				return nil, err
 			}
-			l, err := measure(ctx, p)
+			l, err := measure(ctx, env, p)
 			return map[result.Metric]float64{middleTime: l.Quantile(0.5).Seconds(), answerP99: l.Quantile(0.99).Seconds()}, err
 		},
 	}

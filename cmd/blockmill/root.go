@@ -25,6 +25,7 @@ type app struct {
 
 	storePath string
 	guard     bool    // writes leave the reserve free
+	encodeAll bool    // imports compress every chunk
 	reserve   reserve // of each file system of the store
 	arena     *blockio.Arena
 

@@ -74,6 +74,7 @@ does not, the store is as it was.`,
 	run.add(cmd)
 	expect.add(cmd)
 	cmd.Flags().Var(&a.reserve, "reserve", "space to leave free on the disks of the store: auto (64M or 1%), or a size")
+	cmd.Flags().BoolVar(&a.encodeAll, "encode-all", false, "compress every chunk now, also when that holds up the import; store gc --recompress does it later")
 	cmd.Flags().StringVar(&name, "name", "", "name of the image, one that no other image has")
 	return cmd
 }

@@ -81,7 +81,7 @@ const writeMemory = 32 << 20
 
 // storeOptions are those of the store in a directory.
 func (a *app) storeOptions(d *storedir.Dir) cas.Options {
-	opts := cas.Options{Volume: d.Volume, IndexDir: d.Index(), Arena: a.sharedArena()}
+	opts := cas.Options{Volume: d.Volume, IndexDir: d.Index(), Arena: a.sharedArena(), EncodeAll: a.encodeAll}
 	if a.guard {
 		opts.Volume = d.Guarded(a.reserve.bytes())
 	}

@@ -117,4 +117,5 @@ type storeConfig struct {
 	Parity            int      `koanf:"parity"`
 	AllowSharedDevice bool     `koanf:"allow_shared_device"`
 	Reserve           string   `koanf:"reserve"`
+	EncodeAll         bool     `koanf:"encode_all"`
 }

@@ -49,7 +49,10 @@ func openStore(ctx context.Context, dir string, c storeConfig, o storeOptions) (
 		}
 		reserve = int64(n)
 	}
-	opts := cas.Options{Volume: d.Guarded(reserve), IndexDir: d.Index(), Arena: arena, Logger: log, Creator: "blockmilld " + version}
+	opts := cas.Options{
+		Volume: d.Guarded(reserve), IndexDir: d.Index(), Arena: arena, Logger: log, Creator: "blockmilld " + version,
+		EncodeAll: c.EncodeAll,
+	}
 	if row := d.Layout().Data * d.Layout().Unit; row > 1<<20 {
 		opts.Buffers = min(max(4, writeMemory/row), 16)
 	}
