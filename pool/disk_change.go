@@ -8,19 +8,21 @@ import (
 )
 
 // GrowDisk gives a disk a larger size, which nothing may have open for writing.
-// The files grow before the record says so.
+// The files grow before the record says so. The hydration of a lazy disk stops
+// meanwhile.
 func (n *Node) GrowDisk(ctx context.Context, id DiskID, size int64) (Disk, error) {
 	d, release, err := n.UseDisk(id, true)
 	if err != nil {
 		return d, err
 	}
 	defer release()
+	if d.lazy() {
+		n.hydration.pause(id)
+		defer n.hydrate(id)
+	}
 	grown, err := n.disks.change(ctx, id, func(d *Disk) error {
 		if err := (origin{least: d.Size}).fits(size); err != nil {
 			return err
-		}
-		if d.lazy() {
-			return fmt.Errorf("its bytes are still on their way: %w", ErrInUse)
 		}
 		dir, err := n.directory(d.Dir)
 		if err == nil {

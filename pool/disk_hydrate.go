@@ -19,32 +19,63 @@ type hydration struct {
 	turn chan struct{} // held by who hydrates
 
 	mu      sync.Mutex
-	ended   bool
+	ended   bool                  // guarded by mu
+	by      map[DiskID]*hydrating // guarded by mu
 	running sync.WaitGroup
 }
 
+// hydrating is the hydration of a disk, which waits for its turn or has it.
+type hydrating struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when it has ended
+}
+
 func newHydration() *hydration {
-	h := &hydration{turn: make(chan struct{}, 1)}
+	h := &hydration{turn: make(chan struct{}, 1), by: make(map[DiskID]*hydrating)}
 	h.life, h.end = context.WithCancel(context.Background())
 	return h
 }
 
-// begin starts the hydration of a disk, unless the node is closing.
-func (h *hydration) begin(work func(context.Context)) {
+// begin starts the hydration of a disk, unless it is under way or the node is
+// closing.
+func (h *hydration) begin(id DiskID, work func(context.Context)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ended {
+	if h.ended || h.by[id] != nil {
 		return
 	}
+	ctx, cancel := context.WithCancel(h.life)
+	t := &hydrating{cancel: cancel, done: make(chan struct{})}
+	h.by[id] = t
 	h.running.Go(func() {
+		defer h.finish(id, t)
 		select {
 		case h.turn <- struct{}{}:
-		case <-h.life.Done():
+		case <-ctx.Done():
 			return
 		}
 		defer func() { <-h.turn }()
-		work(h.life)
+		work(ctx)
 	})
+}
+
+func (h *hydration) finish(id DiskID, t *hydrating) {
+	t.cancel()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.by, id)
+	close(t.done)
+}
+
+// pause stops the hydration of a disk, and returns when it has stopped.
+func (h *hydration) pause(id DiskID) {
+	h.mu.Lock()
+	t := h.by[id]
+	h.mu.Unlock()
+	if t != nil {
+		t.cancel()
+		<-t.done
+	}
 }
 
 // stop ends all of it and returns when nothing runs.
@@ -68,7 +99,7 @@ func (n *Node) hydrateAll() {
 // hydrate brings a disk over in the background. What fails is tried again at
 // the next start; the disk works meanwhile.
 func (n *Node) hydrate(id DiskID) {
-	n.hydration.begin(func(ctx context.Context) {
+	n.hydration.begin(id, func(ctx context.Context) {
 		err := n.hydrateDisk(ctx, id)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNotReady) {
 			n.opts.Logger.Error("a lazy disk stays lazy", "disk", id, "reason", err)

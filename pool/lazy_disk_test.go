@@ -2,8 +2,9 @@ package pool_test
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,9 +19,15 @@ import (
 // openLazyNode opens a node whose background work is slow, or not.
 func openLazyNode(t *testing.T, s *cas.Store, dir string, rate int64) *pool.Node {
 	t.Helper()
+	return openLazyNodeWith(t, s, provision.Options{Path: dir, FillRate: rate})
+}
+
+func openLazyNodeWith(t *testing.T, s *cas.Store, opts provision.Options) *pool.Node {
+	t.Helper()
+	opts.Methods, opts.Reserve = []provision.Method{provision.Lazy}, -1
 	n, err := pool.Open(t.Context(), pool.Options{
 		Store:  s,
-		Disks:  []provision.Options{{Path: dir, Methods: []provision.Method{provision.Lazy}, Reserve: -1, FillRate: rate}},
+		Disks:  []provision.Options{opts},
 		NBDURI: func(id pool.DiskID) string { return "nbd:" + string(id) },
 	})
 	if err != nil {
@@ -84,8 +91,14 @@ func TestLazyDisk(t *testing.T) {
 	}
 	write(t, n, d.ID, []byte("written"), 9<<20+5)
 	copy(want[9<<20+5:], "written")
-	if _, err := n.GrowDisk(t.Context(), d.ID, 32<<20); !errors.Is(err, pool.ErrInUse) {
-		t.Errorf("grown while it is lazy: %v", err)
+	if _, err := n.GrowDisk(t.Context(), d.ID, 24<<20); err != nil {
+		t.Fatalf("grow while it is lazy: %v", err)
+	}
+	want = append(want, make([]byte, 8<<20)...)
+	write(t, n, d.ID, []byte("beyond"), 16<<20-3)
+	copy(want[16<<20-3:], "beyond")
+	if got := contentOf(t, n, d.ID); !bytes.Equal(got, want) {
+		t.Error("wrong bytes once it has grown")
 	}
 	snap, err := n.ReserveSnapshot(pool.Snapshot{SourceDisk: d.ID})
 	if err == nil {
@@ -175,4 +188,51 @@ func imageBytes(t *testing.T, s *cas.Store, m cas.ManifestID) []byte {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// A process that dies while a lazy disk grows leaves it as it was or grown, with
+// its bytes, and growing it once more goes well.
+func TestLazyDiskDiesGrowing(t *testing.T) {
+	s := makeStore(t, blockiotest.NewMemVolume())
+	for last := int64(1); ; last++ {
+		dir := t.TempDir()
+		left := int64(math.MaxInt64)
+		n := openLazyNodeWith(t, s, provision.Options{Path: dir, FillRate: 1, Step: func(string) error {
+			if left--; left < 0 {
+				return errDead
+			}
+			return nil
+		}})
+		img := makeImage(t, n, named(fmt.Sprintf("image-%d", last)), "guest")
+		spec := diskOf("", img.ID)
+		spec.Size = 16 << 20
+		d := createDisk(t, n, spec)
+		write(t, n, d.ID, []byte("written"), 9<<20)
+		want := contentOf(t, n, d.ID)
+		left = last - 1
+		_, grown := n.GrowDisk(t.Context(), d.ID, 24<<20)
+		left = math.MaxInt64
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		n = openLazyNode(t, s, dir, 1)
+		if got := contentOf(t, n, d.ID); !bytes.HasPrefix(got, want) {
+			t.Errorf("dead at step %d: wrong bytes", last)
+		}
+		if _, err := n.GrowDisk(t.Context(), d.ID, 24<<20); err != nil && grown != nil {
+			t.Errorf("dead at step %d: grow again: %v", last, err)
+		}
+		if got := contentOf(t, n, d.ID); !bytes.Equal(got, append(want, make([]byte, 8<<20)...)) {
+			t.Errorf("dead at step %d: wrong bytes once it has grown", last)
+		}
+		if err := n.DeleteDisk(t.Context(), d.ID); err != nil {
+			t.Error(err)
+		}
+		if grown == nil {
+			if last < 4 {
+				t.Errorf("grown in %d steps", last-1)
+			}
+			return
+		}
+	}
 }

@@ -12,7 +12,8 @@ import (
 
 // Grow gives a disk a larger size, durably. No program may have it open for
 // writing. What was grown reads as zeros. Growing again to a size that it has is
-// no error, so that one that was cut short can be done again.
+// no error, so that one that was cut short can be done again. A lazy disk has
+// bounds: ErrMethod.
 func (d *Directory) Grow(ctx context.Context, b Backing, size int64) error {
 	if err := d.grow(ctx, b, size); err != nil {
 		return fmt.Errorf("grow %s to %d: %w", b.ID, size, err)
@@ -24,8 +25,6 @@ func (d *Directory) grow(ctx context.Context, b Backing, size int64) (err error)
 	switch {
 	case size < b.Size:
 		return ErrShrink
-	case b.Method == Lazy:
-		return ErrMethod
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
@@ -43,7 +42,10 @@ func (d *Directory) grow(ctx context.Context, b Backing, size int64) (err error)
 	if b.Format == convert.QCOW2 {
 		return growOverlay(dev, size)
 	}
-	if size < dev.Size() {
+	switch {
+	case b.Method == Lazy:
+		return d.growLazy(dev, b, size)
+	case size < dev.Size():
 		return ErrShrink
 	}
 	return grow(dev, size)
