@@ -9,7 +9,7 @@
 //
 // How a case is run: for every state of the page cache, for every round, for
 // every step, each contender in turn, so that a disturbance of the machine
-// meets all of them alike (A B A B). Before a command its inputs are brought
+// meets all of them alike (A B B A). Before a command its inputs are brought
 // into or out of the page cache and the file system is synced; after it, its
 // output is synced, and that is part of its time; then its output is checked,
 // and a wrong one makes the sample a failure. A contender that fails a step is

@@ -17,7 +17,9 @@ import (
 	"github.com/blockmill/blockmill/bench/result"
 )
 
-// round runs every step of a case once with every contender, step by step.
+// round runs every step of a case once with every contender, step by step. Each
+// round begins with another contender: who comes first follows what the last one
+// did in the step before.
 func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *result.Case, cache result.Cache, round int) (err error) {
 	defer func() {
 		for _, e := range entries {
@@ -29,8 +31,10 @@ func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *resul
 			return fmt.Errorf("set up %s: %w", e.Name, err)
 		}
 	}
+	first := round % len(entries)
+	turns := slices.Concat(entries[first:], entries[:first])
 	for _, step := range c.Steps {
-		for _, e := range entries {
+		for _, e := range turns {
 			cmd, ok := e.Steps[step]
 			if !ok || e.out {
 				continue

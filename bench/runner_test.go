@@ -79,8 +79,8 @@ func TestRunTakesTurns(t *testing.T) {
 		got = append(got, string(s.Cache)+" "+s.Contender)
 	}
 	want := []string{
-		"cold blockmill", "cold other", "cold blockmill", "cold other",
-		"warm blockmill", "warm other", "warm blockmill", "warm other",
+		"cold blockmill", "cold other", "cold other", "cold blockmill",
+		"warm blockmill", "warm other", "warm other", "warm blockmill",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("order of the runs (-want +got):\n%s", diff)
