@@ -55,9 +55,9 @@ func seconds(v float64) string {
 		return fmt.Sprintf("%.0f s", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f s", v)
-	case v >= 1:
+	case v >= 0.9995: // which three digits round to 1
 		return fmt.Sprintf("%.2f s", v)
-	case v >= 1e-3:
+	case v >= 0.9995e-3:
 		return fmt.Sprintf("%.3g ms", v*1e3)
 	default:
 		return fmt.Sprintf("%.3g µs", v*1e6)

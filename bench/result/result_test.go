@@ -20,6 +20,8 @@ func TestFormat(t *testing.T) {
 	}{
 		{result.Total, 0, "0 µs"},
 		{result.Total, 0.000012, "12 µs"},
+		{result.Total, 0.0009996, "1 ms"},
+		{result.Total, 0.9996, "1.00 s"},
 		{result.Total, 0.4567, "457 ms"},
 		{result.Total, 1.416, "1.42 s"},
 		{result.Total, 31.96, "32.0 s"},

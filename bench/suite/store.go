@@ -14,6 +14,7 @@ const (
 	upgradeStep = "upgraded"
 	releaseStep = "same release"
 	restoreStep = "restore"
+	collectStep = "collected"
 )
 
 const (
