@@ -66,7 +66,7 @@ func (c *crashRun) work(n *pool.Node) error {
 			return "", err
 		}
 		c.unsure[d.ID] = true
-		if d, err = n.MakeDisk(ctx, d.ID); err == nil {
+		if d, err = n.MakeDisk(ctx, d.ID, nil); err == nil {
 			delete(c.unsure, d.ID)
 			c.made[d.ID] = true
 		}

@@ -54,19 +54,20 @@ func (n *Node) CreateDisk(ctx context.Context, d Disk) (Disk, error) {
 	if err != nil {
 		return d, err
 	}
-	return n.MakeDisk(ctx, d.ID)
+	return n.MakeDisk(ctx, d.ID, nil)
 }
 
 // MakeDisk makes a reserved disk. Its files are durable before its record is
-// written, which is what makes them its own. When it fails, the disk is off the
-// list and nothing is left of it.
-func (n *Node) MakeDisk(ctx context.Context, id DiskID) (Disk, error) {
+// written, which is what makes them its own, and which holds the submission for
+// Submissions. When it fails, the disk is off the list and nothing is left of it.
+func (n *Node) MakeDisk(ctx context.Context, id DiskID, submission []byte) (Disk, error) {
 	d, err := n.disks.get(id)
 	if err != nil || d.Status == Ready {
 		return d, err
 	}
 	defer n.disks.release(id) // unless it is committed
 	defer n.stock.Foreground()()
+	d.Submission = submission
 	d, err = n.makeDisk(ctx, d)
 	if err != nil {
 		return d, fmt.Errorf("make disk %s: %w", id, err)

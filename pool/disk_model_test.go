@@ -287,7 +287,7 @@ func (m *diskModel) createDisk(rt *rapid.T) {
 		m.fail(rt, "%v", err)
 	}
 	m.unsure[d.ID] = text
-	_, err = m.node.MakeDisk(m.t.Context(), d.ID)
+	_, err = m.node.MakeDisk(m.t.Context(), d.ID, nil)
 	if m.died(rt, err) {
 		return
 	}

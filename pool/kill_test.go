@@ -90,7 +90,7 @@ func killLoop(ctx context.Context, n *pool.Node, img pool.ImageID) error {
 				return err
 			}
 			fmt.Println("+", d.ID)
-			if d, err = n.MakeDisk(ctx, d.ID); err != nil {
+			if d, err = n.MakeDisk(ctx, d.ID, nil); err != nil {
 				return err
 			}
 			fmt.Println("created", d.ID)

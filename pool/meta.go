@@ -61,6 +61,9 @@ type Meta[I ~string] struct {
 	// that was done before a crash is known again after it.
 	Operation      string `json:"operation,omitempty"`
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
+	// Submission is what the maker wants to find after a crash that comes soon;
+	// see Node.Submissions. It is in the first record of the thing alone.
+	Submission []byte `json:"submission,omitempty"`
 	// Status is Ready in every record.
 	Status Status `json:"-"`
 }

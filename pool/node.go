@@ -120,6 +120,14 @@ func (n *Node) Close() error {
 	return errors.Join(errs...)
 }
 
+// Submissions gives what makers have kept in the records that Open has read, and
+// forgets it.
+func (n *Node) Submissions() [][]byte {
+	all := n.disks.submissions
+	n.disks.submissions = nil
+	return all
+}
+
 // Damage is what kept things from being listed, nil when that is nothing.
 func (n *Node) Damage() error { return n.damage }
 

@@ -21,6 +21,8 @@ type table[I ~string, T any, R resource[I, T]] struct {
 	mu      sync.RWMutex
 	rows    map[I]*row[T]                 // guarded by mu
 	folders map[FolderID]*folder[I, T, R] // guarded by mu
+
+	submissions [][]byte // that load has found
 }
 
 // row is one thing.
@@ -70,6 +72,10 @@ func (t *table[I, T, R]) load(ctx context.Context) (damage []error, err error) {
 // note lists a thing that load has read, in no order yet.
 func (t *table[I, T, R]) note(v *T) error {
 	m := R(v).meta()
+	if m.Submission != nil {
+		t.submissions = append(t.submissions, m.Submission)
+		m.Submission = nil
+	}
 	f := t.folder(m.Folder)
 	if other, taken := f.names[m.Name]; taken && m.Name != "" {
 		return fmt.Errorf("%s %s: named %s, as %s is: %w", t.kind, m.ID, m.Name, other, cas.ErrCorrupt)

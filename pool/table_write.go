@@ -26,6 +26,7 @@ func (t *table[I, T, R]) commit(ctx context.Context, v T) (T, error) {
 		}
 		return v, errors.Join(err, undo)
 	}
+	m.Submission = nil
 	t.replace(r, &v)
 	return v, nil
 }

@@ -29,7 +29,7 @@ func (s *diskService) Create(ctx context.Context, req *computepb.CreateDiskReque
 		return nil, err
 	}
 	return s.submit(ctx, mutation{
-		kind: diskCreate, description: "Create disk", folder: req.GetFolderId(), request: req, inline: true,
+		kind: diskCreate, description: "Create disk", folder: req.GetFolderId(), request: req, inline: true, kept: true,
 		private: []byte(method),
 		admit: func(op string) (operation.Reservation, error) {
 			if err := s.admitDisk(ctx, req); err != nil {
@@ -131,7 +131,7 @@ func (h createDisk) Run(ctx context.Context, op *operation.Running) (proto.Messa
 		if isInline(ctx) && !h.node.QuickDisk(d) {
 			return nil, operation.ErrQueue
 		}
-		d, err = h.node.MakeDisk(ctx, d.ID)
+		d, err = h.node.MakeDisk(ctx, d.ID, op.Submission())
 	}
 	if err != nil {
 		return nil, err

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -14,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/blockmill/blockmill/api/operation"
@@ -366,4 +370,29 @@ func TestForeign(t *testing.T) {
 
 func replace(text, old, now string) string {
 	return string(bytes.ReplaceAll([]byte(text), []byte(old), []byte(now)))
+}
+
+// A create of a ready disk is one durable step, that of the disk's record. After
+// a crash that took its operation from the database, the operation is found there.
+func TestDiskKeepsItsOperation(t *testing.T) {
+	w := newWorld(t)
+	req := &computepb.CreateDiskRequest{FolderId: "f", ZoneId: "z", TypeId: "network-ssd", Size: 4 << 20}
+	create := func() *opb.Operation {
+		op, err := w.disks.Create(w.as("alice", "idempotency-key", "k"), req)
+		return w.wait(op, err)
+	}
+	before := create()
+	w.stop()
+	if err := os.RemoveAll(filepath.Join(w.dir, "badger")); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	after := create()
+	if d := cmp.Diff(before, after, protocmp.Transform(), protocmp.IgnoreFields(after, "modified_at")); d != "" {
+		t.Error(d)
+	}
+	list, err := w.disks.List(w.as("alice"), &computepb.ListDisksRequest{FolderId: "f"})
+	if err != nil || len(list.GetDisks()) != 1 {
+		t.Errorf("disks: %v, %v", list, err)
+	}
 }

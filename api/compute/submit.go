@@ -28,6 +28,8 @@ type mutation struct {
 	private           []byte
 	// inline says that it takes no longer than an answer may.
 	inline bool
+	// kept says that what it makes keeps the operation; see operation.Spec.
+	kept bool
 	// admit holds the request against the caller's roles and the state of the
 	// node, and reserves what the operation needs. It is not called for a
 	// request that was submitted before.
@@ -52,7 +54,7 @@ func (c *core) submit(ctx context.Context, m mutation) (*opb.Operation, error) {
 	}
 	op, err := c.operations.Submit(ctx, operation.Spec{
 		Kind: m.kind, Folder: m.folder, Description: m.description, CreatedBy: subject.ID,
-		Request: m.request, Private: m.private, IdempotencyKey: key, Inline: m.inline, Reserve: m.admit,
+		Request: m.request, Private: m.private, IdempotencyKey: key, Inline: m.inline, Kept: m.kept, Reserve: m.admit,
 	})
 	return op, status.Err(err)
 }

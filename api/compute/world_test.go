@@ -112,6 +112,9 @@ func (w *world) start() {
 	}
 	w.tuning(&opts)
 	w.services = must[*compute.Services](t)(compute.New(opts))
+	if err := w.operations.Recover(w.node.Submissions()); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.operations.Start(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package operation
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -44,10 +45,15 @@ type commits struct {
 	done chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex
-	more    sync.Cond // there is something waiting, or the end
+	more    sync.Cond // there is something to write, or the end
 	waiting []commit
+	due     bool // what waits is to be written now
+	timed   bool // a timer will make it due
 	ended   bool
 }
+
+// soon is how long a change that nobody waits for may wait for company.
+const soon = 100 * time.Millisecond
 
 type commit struct {
 	change change
@@ -63,7 +69,7 @@ func (w *commits) begin(db *badger.DB) {
 // end writes what waits and ends the goroutine.
 func (w *commits) end() {
 	w.mu.Lock()
-	w.ended = true
+	w.ended, w.due = true, true
 	w.more.Signal()
 	w.mu.Unlock()
 	<-w.done
@@ -76,11 +82,30 @@ func (w *commits) write(c change) error {
 	return <-written
 }
 
-// writeLater makes a change durable soon, and then calls done, which must not wait.
+// writeLater makes a change durable, and then calls done, which must not wait.
 func (w *commits) writeLater(c change, done func(error)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.waiting = append(w.waiting, commit{c, done})
+	w.due = true
+	w.more.Signal()
+}
+
+// writeSoon is writeLater for a change that waits for company.
+func (w *commits) writeSoon(c change, done func(error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = append(w.waiting, commit{c, done})
+	if !w.timed {
+		w.timed = true
+		time.AfterFunc(soon, w.timeout)
+	}
+}
+
+func (w *commits) timeout() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timed, w.due = false, true
 	w.more.Signal()
 }
 
@@ -102,7 +127,7 @@ func (w *commits) run() {
 func (w *commits) next() []commit {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.waiting) == 0 {
+	for len(w.waiting) == 0 || !w.due {
 		if w.ended {
 			return nil
 		}
@@ -118,7 +143,7 @@ func (w *commits) next() []commit {
 	group := w.waiting[:n:n]
 	w.waiting = w.waiting[n:]
 	if len(w.waiting) == 0 {
-		w.waiting = nil
+		w.waiting, w.due = nil, w.ended
 	}
 	return group
 }

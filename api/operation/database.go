@@ -22,6 +22,10 @@ const (
 	cancelKey  = 'c' // → empty: somebody cancelled it
 	attemptKey = 'a' // → how often it was begun, one byte
 
+	// prunedKey, without an id, leads to the time until which the history may
+	// have gaps.
+	prunedKey = 'w'
+
 	// maxValue bounds requests, private data and checkpoints.
 	maxValue = 512 << 10
 )

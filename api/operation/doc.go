@@ -14,6 +14,8 @@
 //
 // # Invariants
 //
+//   - An operation that Submit has returned is durable: in the database, or in
+//     what it made (Spec.Kept), from where Recover takes it back.
 //   - An operation that Submit has returned ends: with a response, an error, or
 //     CANCELLED, after any number of restarts. A handler may therefore be run
 //     again for work that it finished just before a crash: it recognises it by

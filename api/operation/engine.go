@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 )
@@ -32,6 +33,7 @@ type Engine struct {
 	claims    map[keyScope]chan struct{} // keys that Submit is deciding on
 	queue     queue
 	history   history
+	pruned    time.Time // of what was submitted until then some may be forgotten
 	seq       uint64
 	closing   bool
 }
@@ -200,6 +202,17 @@ func (e *Engine) writeLater(c change, done func(error)) {
 		return
 	}
 	e.db.writeLater(c, done)
+}
+
+// writeSoon is writeLater for changes that may wait for others.
+func (e *Engine) writeSoon(c change, done func(error)) {
+	e.storage.RLock()
+	defer e.storage.RUnlock()
+	if e.db == nil {
+		done(ErrClosed)
+		return
+	}
+	e.db.writeSoon(c, done)
 }
 
 func (e *Engine) read(kind byte, id string) ([]byte, error) {

@@ -19,3 +19,9 @@ func Dump(e *Engine) string {
 	}
 	return b.String()
 }
+
+// Has says whether the database has an operation.
+func Has(e *Engine, id string) bool {
+	p, err := e.read(recordKey, id)
+	return err == nil && p != nil
+}

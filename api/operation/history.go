@@ -62,7 +62,11 @@ func (e *Engine) prune(now time.Time) {
 		c := make(change)
 		for _, j := range old {
 			c[key(recordKey, j.id)] = nil
+			if e.pruned.Before(j.created) {
+				e.pruned = j.created
+			}
 		}
+		c[key(prunedKey, "")] = encodeTime(e.pruned)
 		if err := e.write(c); err != nil {
 			// They come back at the next start, and go then.
 			e.opts.Logger.Warn("old operations stay in the database", "count", len(old), "reason", err)

@@ -8,8 +8,9 @@ import (
 )
 
 // runInline carries an operation out in its submitter. The record of its
-// beginning becomes durable beside the work, that of its end soon after: a crash
-// in between runs the handler again, which recognises what it made.
+// beginning becomes durable beside the work, or in what the handler makes, that
+// of its end soon after: a crash in between runs the handler again, which
+// recognises what it made.
 func (e *Engine) runInline(ctx context.Context, r *Running, c change) (*opb.Operation, error) {
 	j := r.job
 	runCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -22,8 +23,17 @@ func (e *Engine) runInline(ctx context.Context, r *Running, c change) (*opb.Oper
 	e.opts.Metrics.submitted(j.kind)
 
 	written := make(chan error, 1)
-	e.writeLater(c, func(err error) { written <- err })
+	if r.submission == nil {
+		e.writeLater(c, func(err error) { written <- err })
+	}
 	response, err := e.call(runCtx, r)
+	switch {
+	case r.submission == nil:
+	case err == nil:
+		written <- nil
+	default: // nothing has kept it
+		written <- e.write(c)
+	}
 	// The history may be lost, the work is not: a record that could not be
 	// written is no reason to deny what was done.
 	if lost := <-written; lost != nil {

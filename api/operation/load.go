@@ -40,6 +40,9 @@ func (e *Engine) load() error {
 	if err == nil && len(bad) > 0 {
 		err = e.db.write(bad)
 	}
+	if err == nil {
+		e.pruned, err = e.readTime(prunedKey)
+	}
 	if err != nil {
 		return fmt.Errorf("read operations: %w", err)
 	}

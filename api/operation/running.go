@@ -19,6 +19,7 @@ type Running struct {
 	engine           *Engine
 	job              *job
 	request, private []byte
+	submission       []byte // nil: the database has it
 
 	mu    sync.Mutex
 	state []byte // guarded by mu

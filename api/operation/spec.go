@@ -32,6 +32,10 @@ type Spec struct {
 	// Inline runs the handler at once in the caller, for work of
 	// milliseconds: the operation is done when Submit returns.
 	Inline bool
+	// Kept says that the handler of an inline operation makes Running.Submission
+	// durable together with what it makes, and that Engine.Recover is given it
+	// after a restart: one write instead of two.
+	Kept bool
 	// Reserve, if set, is called once the operation is known to be new and
 	// welcome, before it is durable. Its error is Submit's.
 	Reserve func(id string) (Reservation, error)

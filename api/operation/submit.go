@@ -127,7 +127,11 @@ func (e *Engine) accept(ctx context.Context, j *job, s Spec, got Reservation, re
 	c.set(privateKey, j.id, s.Private)
 	op := j.op
 	if s.Inline {
-		return e.runInline(ctx, &Running{engine: e, job: j, request: request, private: s.Private}, c)
+		r := &Running{engine: e, job: j, request: request, private: s.Private}
+		if s.Kept {
+			r.submission = encodeSubmission(j.id, record, request, s.Private)
+		}
+		return e.runInline(ctx, r, c)
 	}
 	if err := e.write(c); err != nil {
 		return nil, fmt.Errorf("keep operation: %w", err)

@@ -136,11 +136,11 @@ func (e *Engine) finish(j *job, response proto.Message, err error) {
 	e.conclude(j, op, nil)
 }
 
-// finishInline is finish without waiting for the write.
+// finishInline is finish without waiting for the write, which may come with others.
 func (e *Engine) finishInline(j *job, response proto.Message, err error) *opb.Operation {
 	op, c := e.outcome(j, response, err)
 	e.conclude(j, op, op)
-	e.writeLater(c, func(err error) {
+	e.writeSoon(c, func(err error) {
 		if err != nil {
 			e.opts.Logger.Error("an operation's end is not in the history", "operation", j.id, "reason", err)
 			return

@@ -18,7 +18,7 @@ import (
 	"github.com/blockmill/blockmill/blockio/stripe"
 )
 
-// openEngine opens the queue of operations.
+// openEngine opens the queue of operations, with those that only the records have.
 func (d *daemon) openEngine(ctx context.Context) (err error) {
 	d.events = new(node.EventLog)
 	o := d.conf.Operations
@@ -27,7 +27,10 @@ func (d *daemon) openEngine(ctx context.Context) (err error) {
 		HistoryAge: o.HistoryAge, HistoryCount: o.HistoryCount,
 		Status: status.Proto, Ended: d.operationEnded, Logger: d.log, Metrics: operation.NewMetrics(d.registry),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return d.engine.Recover(d.node.Submissions())
 }
 
 // operationEnded makes an event of an operation's end.
