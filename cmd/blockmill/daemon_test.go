@@ -7,27 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
-
-// buildDaemon builds the daemon once for all scripts.
-var buildDaemon = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "blockmilld-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "blockmilld")
-	cmd := exec.Command("go", "build", "-o", bin, "../blockmilld")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		os.Stderr.Write(out)
-	}
-	return bin, err
-})
 
 // daemonCommand is "daemon DIR": starts a daemon with its data in DIR and its
 // socket for gRPC alone, until the script ends or it is started again. It has
