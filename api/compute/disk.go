@@ -71,7 +71,7 @@ func (s *diskService) Get(ctx context.Context, req *computepb.GetDiskRequest) (*
 
 // List gives a page of a folder's disks.
 func (s *diskService) List(ctx context.Context, req *computepb.ListDisksRequest) (*computepb.ListDisksResponse, error) {
-	page, next, err := s.disks.page(ctx, req)
+	page, next, err := s.disks.page(ctx, req.GetFolderId(), req)
 	if err != nil {
 		return nil, err
 	}

@@ -16,20 +16,25 @@ import (
 
 // Update changes what is known of a disk, and lets it grow.
 func (s *diskService) Update(ctx context.Context, req *computepb.UpdateDiskRequest) (*opb.Operation, error) {
-	id := req.GetDiskId()
 	return s.submit(ctx, mutation{
-		kind: diskUpdate, description: "Update disk", folder: s.disks.folderOf(id), request: req, inline: true,
-		admit: func(string) (operation.Reservation, error) {
-			d, err := s.disks.find(ctx, id, auth.Editor)
-			if err == nil {
-				err = s.node.CheckDisk(pool.DiskID(id), pool.DiskEdit{Edit: edit(req)})
-			}
-			if size := newSize(req); err == nil && size != 0 && size < d.Size {
-				err = rules.Violation("size", "A disk cannot shrink: it has %d bytes", d.Size)
-			}
-			return operation.Reservation{ResourceID: id, Metadata: &computepb.UpdateDiskMetadata{DiskId: id}}, err
-		},
+		kind: diskUpdate, description: "Update disk", folder: s.disks.folderOf(req.GetDiskId()), request: req, inline: true,
+		admit: s.admitDiskUpdate(ctx, req),
 	})
+}
+
+// admitDiskUpdate lets an editor of a disk change it, and never make it smaller.
+func (c *core) admitDiskUpdate(ctx context.Context, req *computepb.UpdateDiskRequest) admission {
+	return func(string) (operation.Reservation, error) {
+		id := req.GetDiskId()
+		d, err := c.disks.find(ctx, id, auth.Editor)
+		if err == nil {
+			err = c.node.CheckDisk(pool.DiskID(id), pool.DiskEdit{Edit: edit(req)})
+		}
+		if size := newSize(req); err == nil && size != 0 && size < d.Size {
+			err = rules.Violation("size", "A disk cannot shrink: it has %d bytes", d.Size)
+		}
+		return operation.Reservation{ResourceID: id, Metadata: &computepb.UpdateDiskMetadata{DiskId: id}}, err
+	}
 }
 
 // newSize is the size that an update asks for, 0 when it stays.

@@ -31,18 +31,24 @@ func (s *diskService) Create(ctx context.Context, req *computepb.CreateDiskReque
 	return s.submit(ctx, mutation{
 		kind: diskCreate, description: "Create disk", folder: req.GetFolderId(), request: req, inline: true, kept: true,
 		private: []byte(method),
-		admit: func(op string) (operation.Reservation, error) {
-			if err := s.admitDisk(ctx, req); err != nil {
-				return operation.Reservation{}, err
-			}
-			key, _ := idempotencyKey(ctx) // which submit has looked at
-			d, err := s.reserveDisk(req, method, pool.Meta[pool.DiskID]{Operation: op, IdempotencyKey: key})
-			return operation.Reservation{
-				ResourceID: string(d.ID), Metadata: &computepb.CreateDiskMetadata{DiskId: string(d.ID)},
-				Release: func() { s.node.ReleaseDisk(d.ID) },
-			}, err
-		},
+		admit:   s.admitNewDisk(ctx, req, method),
 	})
+}
+
+// admitNewDisk reserves the disk that a request asks for once the caller is
+// admitted.
+func (c *core) admitNewDisk(ctx context.Context, req *computepb.CreateDiskRequest, method provision.Method) admission {
+	return func(op string) (operation.Reservation, error) {
+		if err := c.admitDisk(ctx, req); err != nil {
+			return operation.Reservation{}, err
+		}
+		key, _ := idempotencyKey(ctx) // which submit has looked at
+		d, err := c.reserveDisk(req, method, pool.Meta[pool.DiskID]{Operation: op, IdempotencyKey: key})
+		return operation.Reservation{
+			ResourceID: string(d.ID), Metadata: &computepb.CreateDiskMetadata{DiskId: string(d.ID)},
+			Release: func() { c.node.ReleaseDisk(d.ID) },
+		}, err
+	}
 }
 
 // diskMethod is the method that a request demands; empty without one.

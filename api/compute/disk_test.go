@@ -94,26 +94,7 @@ func TestDiskLife(t *testing.T) {
 		t.Errorf("snapshots of the disk: %v, %v", snaps, err)
 	}
 
-	// Images of the disk and of the snapshot are the same image.
-	create := func(req *computepb.CreateImageRequest) *computepb.Image {
-		t.Helper()
-		req.FolderId = "f"
-		op, err := w.images.Create(w.as("alice"), req)
-		return response[*computepb.Image](w, op, err)
-	}
-	ofDisk := create(&computepb.CreateImageRequest{Source: &computepb.CreateImageRequest_DiskId{DiskId: disk.GetId()}})
-	ofSnapshot := create(&computepb.CreateImageRequest{Source: &computepb.CreateImageRequest_SnapshotId{SnapshotId: snap.GetId()}})
-	for name, got := range map[string]*computepb.Image{"disk": ofDisk, "snapshot": ofSnapshot} {
-		if got.GetOs().GetType() != computepb.Os_WINDOWS || got.GetSize() != 16<<20 || got.GetMinDiskSize() != 16<<20 || len(got.GetProductIds()) != 1 {
-			t.Errorf("image of the %s: %v", name, got)
-		}
-	}
-	a, errA := w.node.Image(pool.ImageID(ofDisk.GetId()))
-	b, errB := w.node.Image(pool.ImageID(ofSnapshot.GetId()))
-	if errA != nil || errB != nil || a.Digest != b.Digest {
-		t.Errorf("digests %v and %v (%v, %v)", a.Digest, b.Digest, errA, errB)
-	}
-
+	w.wantSameImages(disk.GetId(), snap.GetId())
 	op, err = w.disks.Create(w.as("alice"), &computepb.CreateDiskRequest{
 		FolderId: "f", ZoneId: "z", Size: 16 << 20, Source: &computepb.CreateDiskRequest_SnapshotId{SnapshotId: snap.GetId()}, BlockSize: 8192,
 	})
@@ -138,6 +119,29 @@ func TestDiskLife(t *testing.T) {
 	}
 	_, err = w.disks.ListOperations(w.as("alice"), &computepb.ListDiskOperationsRequest{DiskId: disk.GetId()})
 	refused(t, codes.NotFound, err)
+}
+
+// wantSameImages makes images of a disk and of its snapshot: they are the same.
+func (w *world) wantSameImages(disk, snap string) {
+	w.t.Helper()
+	create := func(req *computepb.CreateImageRequest) *computepb.Image {
+		w.t.Helper()
+		req.FolderId = "f"
+		op, err := w.images.Create(w.as("alice"), req)
+		return response[*computepb.Image](w, op, err)
+	}
+	ofDisk := create(&computepb.CreateImageRequest{Source: &computepb.CreateImageRequest_DiskId{DiskId: disk}})
+	ofSnapshot := create(&computepb.CreateImageRequest{Source: &computepb.CreateImageRequest_SnapshotId{SnapshotId: snap}})
+	for name, got := range map[string]*computepb.Image{"disk": ofDisk, "snapshot": ofSnapshot} {
+		if got.GetOs().GetType() != computepb.Os_WINDOWS || got.GetSize() != 16<<20 || got.GetMinDiskSize() != 16<<20 || len(got.GetProductIds()) != 1 {
+			w.t.Errorf("image of the %s: %v", name, got)
+		}
+	}
+	a, errA := w.node.Image(pool.ImageID(ofDisk.GetId()))
+	b, errB := w.node.Image(pool.ImageID(ofSnapshot.GetId()))
+	if errA != nil || errB != nil || a.Digest != b.Digest {
+		w.t.Errorf("digests %v and %v (%v, %v)", a.Digest, b.Digest, errA, errB)
+	}
 }
 
 func TestDiskRefusals(t *testing.T) {

@@ -75,7 +75,7 @@ func (s *snapshotService) Export(ctx context.Context, req *computepb.ExportSnaps
 
 // admitExport lets a user of a thing that is ready send it where the node sends
 // things to.
-func admitExport[T any](ctx context.Context, c *core, k *kind[T], id string, req exportRequest, metadata proto.Message) func(string) (operation.Reservation, error) {
+func admitExport[T any](ctx context.Context, c *core, k *kind[T], id string, req exportRequest, metadata proto.Message) admission {
 	return func(string) (operation.Reservation, error) {
 		_, err := k.find(ctx, id, auth.User)
 		if err == nil {

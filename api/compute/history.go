@@ -12,15 +12,15 @@ import (
 	"github.com/blockmill/blockmill/api/status"
 )
 
-// historyRequest is what the requests for a thing's operations have.
-type historyRequest interface {
+// pageRequest is what all requests for a page of things have.
+type pageRequest interface {
 	proto.Message
 	GetPageSize() int64
 	GetPageToken() string
 }
 
 // history gives a page of a thing's operations, the newest first.
-func history[T any](ctx context.Context, c *core, k *kind[T], id string, req historyRequest) ([]*opb.Operation, string, error) {
+func history[T any](ctx context.Context, c *core, k *kind[T], id string, req pageRequest) ([]*opb.Operation, string, error) {
 	if err := rules.Check(req); err != nil {
 		return nil, "", err
 	}

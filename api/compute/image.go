@@ -91,7 +91,7 @@ func (s *imageService) GetLatestByFamily(ctx context.Context, req *computepb.Get
 
 // List gives a page of a folder's images.
 func (s *imageService) List(ctx context.Context, req *computepb.ListImagesRequest) (*computepb.ListImagesResponse, error) {
-	page, next, err := s.images.page(ctx, req)
+	page, next, err := s.images.page(ctx, req.GetFolderId(), req)
 	if err != nil {
 		return nil, err
 	}

@@ -25,18 +25,24 @@ func (s *imageService) Create(ctx context.Context, req *computepb.CreateImageReq
 		kind: imageCreate, description: "Create image", folder: req.GetFolderId(), request: req,
 		private: expected.encode(),
 		inline:  req.GetImageId() != "" || req.GetSnapshotId() != "", // no bytes are moved
-		admit: func(op string) (operation.Reservation, error) {
-			if err := s.admitImage(ctx, req); err != nil {
-				return operation.Reservation{}, err
-			}
-			key, _ := idempotencyKey(ctx) // which submit has looked at
-			img, err := s.reserveImage(req, pool.Meta[pool.ImageID]{Operation: op, IdempotencyKey: key})
-			return operation.Reservation{
-				ResourceID: string(img.ID), Metadata: &computepb.CreateImageMetadata{ImageId: string(img.ID)},
-				Release: func() { s.node.ReleaseImage(img.ID) },
-			}, err
-		},
+		admit:   s.admitNewImage(ctx, req, s.admitImage),
 	})
+}
+
+// admitNewImage reserves the image that a request asks for once the caller is
+// admitted.
+func (c *core) admitNewImage(ctx context.Context, req *computepb.CreateImageRequest, admit func(context.Context, *computepb.CreateImageRequest) error) admission {
+	return func(op string) (operation.Reservation, error) {
+		if err := admit(ctx, req); err != nil {
+			return operation.Reservation{}, err
+		}
+		key, _ := idempotencyKey(ctx) // which submit has looked at
+		img, err := c.reserveImage(req, pool.Meta[pool.ImageID]{Operation: op, IdempotencyKey: key})
+		return operation.Reservation{
+			ResourceID: string(img.ID), Metadata: &computepb.CreateImageMetadata{ImageId: string(img.ID)},
+			Release: func() { c.node.ReleaseImage(img.ID) },
+		}, err
+	}
 }
 
 // admitImage lets an editor of a folder make an image there of what he may use.

@@ -34,45 +34,52 @@ type localFile struct {
 // CreateImageFromFile makes an image, which the request names without a source, from
 // a file that the caller, a process of this machine, may read.
 func (s *Services) CreateImageFromFile(ctx context.Context, path string, image *computepb.CreateImageRequest) (*opb.Operation, error) {
-	subject, ok := auth.FromContext(ctx)
-	if !ok {
-		return nil, status.Err(auth.ErrUnauthenticated)
-	}
-	if !subject.Local {
-		return nil, status.Err(fmt.Errorf("files are taken from callers at the local socket alone: %w", auth.ErrDenied))
+	f, err := callersFile(ctx, path)
+	if err != nil {
+		return nil, status.Err(err)
 	}
 	if image.GetSource() != nil {
 		return nil, rules.Violation("source", "A file is the source")
 	}
-	f := localFile{path, subject.UID, subject.GID}
-	private, err := json.Marshal(f)
-	if err != nil {
-		return nil, status.Err(err)
-	}
 	req := proto.CloneOf(image)
 	req.Source = &computepb.CreateImageRequest_Uri{Uri: (&url.URL{Scheme: "file", Path: path}).String()}
-	c := s.core
-	return c.submit(ctx, mutation{
-		kind: imageFromFile, description: "Create image", folder: req.GetFolderId(), request: req, private: private,
-		admit: func(op string) (operation.Reservation, error) {
-			if err := allowFolder(ctx, req.GetFolderId(), auth.Editor); err != nil {
-				return operation.Reservation{}, err
-			}
-			file, err := f.open()
-			if err != nil {
-				return operation.Reservation{}, rules.Violation("path", "%v", err)
-			}
-			if err := file.Close(); err != nil {
-				return operation.Reservation{}, err
-			}
-			key, _ := idempotencyKey(ctx) // which submit has looked at
-			img, err := c.reserveImage(req, pool.Meta[pool.ImageID]{Operation: op, IdempotencyKey: key})
-			return operation.Reservation{
-				ResourceID: string(img.ID), Metadata: &computepb.CreateImageMetadata{ImageId: string(img.ID)},
-				Release: func() { c.node.ReleaseImage(img.ID) },
-			}, err
-		},
+	return s.core.submit(ctx, mutation{
+		kind: imageFromFile, description: "Create image", folder: req.GetFolderId(), request: req, private: f.encode(),
+		admit: s.core.admitNewImage(ctx, req, f.admit),
 	})
+}
+
+// callersFile is a file with the permissions of the caller, who has to be a process
+// of this machine.
+func callersFile(ctx context.Context, path string) (localFile, error) {
+	subject, ok := auth.FromContext(ctx)
+	if !ok {
+		return localFile{}, auth.ErrUnauthenticated
+	}
+	if !subject.Local {
+		return localFile{}, fmt.Errorf("files are taken from callers at the local socket alone: %w", auth.ErrDenied)
+	}
+	return localFile{path, subject.UID, subject.GID}, nil
+}
+
+func (f localFile) encode() []byte {
+	p, err := json.Marshal(f)
+	if err != nil {
+		panic("compute: " + err.Error()) // it has but a string and numbers
+	}
+	return p
+}
+
+// admit lets an editor of a folder make an image there of a file that he may read.
+func (f localFile) admit(ctx context.Context, req *computepb.CreateImageRequest) error {
+	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor); err != nil {
+		return err
+	}
+	file, err := f.open()
+	if err != nil {
+		return rules.Violation("path", "%v", err)
+	}
+	return file.Close()
 }
 
 // createImageFromFile is the handler of image.create-from-file.

@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/filter"
 	"github.com/blockmill/blockmill/api/rules"
@@ -18,12 +16,9 @@ import (
 	"github.com/blockmill/blockmill/pool"
 )
 
-// listRequest is what the list requests of all kinds have.
+// listRequest is what the list requests of all kinds have, beside a folder.
 type listRequest interface {
-	proto.Message
-	GetFolderId() string
-	GetPageSize() int64
-	GetPageToken() string
+	pageRequest
 	GetFilter() string
 	GetOrderBy() string
 }
@@ -31,9 +26,9 @@ type listRequest interface {
 // defaultPage is how many things a page has by default.
 const defaultPage = 100
 
-// page gives a page of things and the token of the next one.
-func (k *kind[T]) page(ctx context.Context, req listRequest) (page []T, next string, err error) {
-	q, err := k.query(ctx, req)
+// page gives a page of the things in a folder and the token of the next one.
+func (k *kind[T]) page(ctx context.Context, folder string, req listRequest) (page []T, next string, err error) {
+	q, err := k.query(ctx, folder, req)
 	if err != nil {
 		return nil, "", status.Err(err)
 	}
@@ -65,11 +60,11 @@ type query struct {
 	scope  filter.Scope
 }
 
-func (k *kind[T]) query(ctx context.Context, req listRequest) (query, error) {
+func (k *kind[T]) query(ctx context.Context, folder string, req listRequest) (query, error) {
 	if err := rules.Check(req); err != nil {
 		return query{}, err
 	}
-	if err := allowFolder(ctx, req.GetFolderId(), auth.Viewer); err != nil {
+	if err := allowFolder(ctx, folder, auth.Viewer); err != nil {
 		return query{}, err
 	}
 	var wrong rules.Violations
@@ -77,8 +72,8 @@ func (k *kind[T]) query(ctx context.Context, req listRequest) (query, error) {
 	note(&wrong, "filter", err)
 	order, err := filter.ParseOrder(req.GetOrderBy(), orderable)
 	note(&wrong, "order_by", err)
-	q := query{filter: f, scope: filter.ScopeOf(k.name, req.GetFolderId(), req.GetFilter(), req.GetOrderBy())}
-	q.Folder, q.Order, q.Descending = pool.FolderID(req.GetFolderId()), orders[order.Field], order.Descending
+	q := query{filter: f, scope: filter.ScopeOf(k.name, folder, req.GetFilter(), req.GetOrderBy())}
+	q.Folder, q.Order, q.Descending = pool.FolderID(folder), orders[order.Field], order.Descending
 	q.Name, _ = f.Exactly("name")
 	q.After, err = q.position(req.GetPageToken())
 	note(&wrong, "page_token", err)

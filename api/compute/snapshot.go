@@ -69,7 +69,7 @@ func (s *snapshotService) Get(ctx context.Context, req *computepb.GetSnapshotReq
 
 // List gives a page of a folder's snapshots.
 func (s *snapshotService) List(ctx context.Context, req *computepb.ListSnapshotsRequest) (*computepb.ListSnapshotsResponse, error) {
-	page, next, err := s.snapshots.page(ctx, req)
+	page, next, err := s.snapshots.page(ctx, req.GetFolderId(), req)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (s *snapshotService) Update(ctx context.Context, req *computepb.UpdateSnaps
 }
 
 // admitEdit lets an editor change a thing that is ready.
-func admitEdit[T any](ctx context.Context, k *kind[T], id string, e pool.Edit, metadata proto.Message) func(string) (operation.Reservation, error) {
+func admitEdit[T any](ctx context.Context, k *kind[T], id string, e pool.Edit, metadata proto.Message) admission {
 	return func(string) (operation.Reservation, error) {
 		_, err := k.find(ctx, id, auth.Editor)
 		if err == nil {

@@ -16,22 +16,28 @@ import (
 func (s *snapshotService) Create(ctx context.Context, req *computepb.CreateSnapshotRequest) (*opb.Operation, error) {
 	return s.submit(ctx, mutation{
 		kind: snapshotCreate, description: "Create snapshot", folder: req.GetFolderId(), request: req,
-		admit: func(op string) (operation.Reservation, error) {
-			err := allowFolder(ctx, req.GetFolderId(), auth.Editor)
-			if err == nil {
-				_, err = s.disks.find(ctx, req.GetDiskId(), auth.User)
-			}
-			if err != nil {
-				return operation.Reservation{}, err
-			}
-			key, _ := idempotencyKey(ctx) // which submit has looked at
-			v, err := s.reserveSnapshot(req, pool.Meta[pool.SnapshotID]{Operation: op, IdempotencyKey: key})
-			return operation.Reservation{
-				ResourceID: string(v.ID), Metadata: &computepb.CreateSnapshotMetadata{SnapshotId: string(v.ID), DiskId: req.GetDiskId()},
-				Release: func() { s.node.ReleaseSnapshot(v.ID) },
-			}, err
-		},
+		admit: s.admitNewSnapshot(ctx, req),
 	})
+}
+
+// admitNewSnapshot reserves the snapshot that an editor of a folder asks for, of a
+// disk that he may use.
+func (c *core) admitNewSnapshot(ctx context.Context, req *computepb.CreateSnapshotRequest) admission {
+	return func(op string) (operation.Reservation, error) {
+		err := allowFolder(ctx, req.GetFolderId(), auth.Editor)
+		if err == nil {
+			_, err = c.disks.find(ctx, req.GetDiskId(), auth.User)
+		}
+		if err != nil {
+			return operation.Reservation{}, err
+		}
+		key, _ := idempotencyKey(ctx) // which submit has looked at
+		v, err := c.reserveSnapshot(req, pool.Meta[pool.SnapshotID]{Operation: op, IdempotencyKey: key})
+		return operation.Reservation{
+			ResourceID: string(v.ID), Metadata: &computepb.CreateSnapshotMetadata{SnapshotId: string(v.ID), DiskId: req.GetDiskId()},
+			Release: func() { c.node.ReleaseSnapshot(v.ID) },
+		}, err
+	}
 }
 
 // reserveSnapshot lists the snapshot that a request asks for, as reserveImage does

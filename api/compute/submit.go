@@ -30,11 +30,13 @@ type mutation struct {
 	inline bool
 	// kept says that what it makes keeps the operation; see operation.Spec.
 	kept bool
-	// admit holds the request against the caller's roles and the state of the
-	// node, and reserves what the operation needs. It is not called for a
-	// request that was submitted before.
-	admit func(op string) (operation.Reservation, error)
+	// admit is not called for a request that was submitted before.
+	admit admission
 }
+
+// admission holds a request against the caller's roles and the state of the node,
+// and reserves what the operation needs.
+type admission func(op string) (operation.Reservation, error)
 
 // submit makes an operation of a request.
 func (c *core) submit(ctx context.Context, m mutation) (*opb.Operation, error) {

@@ -52,21 +52,20 @@ func (s *operationService) List(ctx context.Context, req *blockmillpb.ListOperat
 	if err != nil {
 		return nil, status.Err(err)
 	}
-	resp := &blockmillpb.ListOperationsResponse{NextPageToken: next}
-	for _, op := range page {
-		packed, err := packOperation(op)
-		if err != nil {
-			return nil, status.Err(err)
-		}
-		resp.Operations = append(resp.Operations, packed)
+	packed, err := packOperations(page)
+	if err != nil {
+		return nil, status.Err(err)
 	}
-	return resp, nil
+	return &blockmillpb.ListOperationsResponse{Operations: packed, NextPageToken: next}, nil
 }
 
-func packOperation(op *opb.Operation) (*anypb.Any, error) {
-	packed, err := anypb.New(op)
-	if err != nil {
-		return nil, fmt.Errorf("list operation %s: %w", op.GetId(), err)
+func packOperations(page []*opb.Operation) ([]*anypb.Any, error) {
+	packed := make([]*anypb.Any, len(page))
+	for i, op := range page {
+		var err error
+		if packed[i], err = anypb.New(op); err != nil {
+			return nil, fmt.Errorf("list operation %s: %w", op.GetId(), err)
+		}
 	}
 	return packed, nil
 }

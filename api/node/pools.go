@@ -23,10 +23,7 @@ func (s *poolService) List(ctx context.Context, req *blockmillpb.ListPoolsReques
 	if err := allowed(ctx, "folder", req.GetFolderId(), auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
 		return nil, status.Err(err)
 	}
-	stats := make(map[ready.Key]ready.Stat)
-	for _, st := range s.node.Pools().Stats() {
-		stats[st.Key] = st
-	}
+	stats := s.stats()
 	resp := new(blockmillpb.ListPoolsResponse)
 	for img := range s.node.Images(pool.Query{Folder: pool.FolderID(req.GetFolderId())}) {
 		if st, ok := stats[ready.Key(img.ID)]; ok {
@@ -34,6 +31,14 @@ func (s *poolService) List(ctx context.Context, req *blockmillpb.ListPoolsReques
 		}
 	}
 	return resp, nil
+}
+
+func (s *poolService) stats() map[ready.Key]ready.Stat {
+	stats := make(map[ready.Key]ready.Stat)
+	for _, st := range s.node.Pools().Stats() {
+		stats[st.Key] = st
+	}
+	return stats
 }
 
 // Get gives the pool of an image.
