@@ -112,49 +112,36 @@ func (d *Decoder) fastGeneric() (bool, error) {
 			}
 			continue
 		}
-		switch {
-		case distance >= 16:
-			for {
-				*(*[16]byte)(dst[out:]) = *(*[16]byte)(dst[from:])
-				out += 16
-				from += 16
-				if out >= stop {
-					break
-				}
-			}
-		case distance >= 8:
-			for {
-				binary.LittleEndian.PutUint64(dst[out:], binary.LittleEndian.Uint64(dst[from:]))
-				out += 8
-				from += 8
-				if out >= stop {
-					break
-				}
-			}
-		case distance == 1:
-			v := uint64(dst[from]) * 0x0101010101010101
-			for {
-				binary.LittleEndian.PutUint64(dst[out:], v)
-				binary.LittleEndian.PutUint64(dst[out+8:], v)
-				out += 16
-				if out >= stop {
-					break
-				}
-			}
-		default:
-			for {
-				binary.LittleEndian.PutUint64(dst[out:], binary.LittleEndian.Uint64(dst[from:]))
-				out += distance
-				from += distance
-				if out >= stop {
-					break
-				}
-			}
-		}
+		copyMatch(dst, out, from, stop)
 		out = stop
 	}
 	nbits &= 63
 	d.stream.in, d.stream.out = in, out
 	d.stream.bits, d.stream.nbits = bits&(1<<nbits-1), uint(nbits)
 	return end, err
+}
+
+// copyMatch copies what begins at from to the place from out up to stop, which may
+// overlap it, and up to overrun bytes beyond.
+func copyMatch(dst []byte, out, from, stop int) {
+	switch distance := out - from; {
+	case distance >= 16:
+		for ; out < stop; out, from = out+16, from+16 {
+			*(*[16]byte)(dst[out:]) = *(*[16]byte)(dst[from:])
+		}
+	case distance >= 8:
+		for ; out < stop; out, from = out+8, from+8 {
+			binary.LittleEndian.PutUint64(dst[out:], binary.LittleEndian.Uint64(dst[from:]))
+		}
+	case distance == 1:
+		v := uint64(dst[from]) * 0x0101010101010101
+		for ; out < stop; out += 16 {
+			binary.LittleEndian.PutUint64(dst[out:], v)
+			binary.LittleEndian.PutUint64(dst[out+8:], v)
+		}
+	default:
+		for ; out < stop; out, from = out+distance, from+distance {
+			binary.LittleEndian.PutUint64(dst[out:], binary.LittleEndian.Uint64(dst[from:]))
+		}
+	}
 }
