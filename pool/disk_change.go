@@ -46,6 +46,10 @@ func (n *Node) DeleteDisk(ctx context.Context, id DiskID) error {
 		return err
 	}
 	defer release()
+	if d.lazy() {
+		n.hydration.pause(id)
+		defer n.hydrate(id) // unless it is gone
+	}
 	dir, err := n.directory(d.Dir)
 	if err == nil {
 		err = dir.CheckUnused(d.backing())
