@@ -26,6 +26,9 @@ type maker struct{ node *Node }
 // Make implements ready.Maker.
 func (k maker) Make(ctx context.Context, key ready.Key, urgent bool) (provision.Backing, error) {
 	img, err := k.node.readyImage(ImageID(key))
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrNotReady) {
+		return provision.Backing{}, fmt.Errorf("%w: %w", ready.ErrNoPool, err) // it is being deleted
+	}
 	if err != nil {
 		return provision.Backing{}, err
 	}

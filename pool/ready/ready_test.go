@@ -328,3 +328,27 @@ func TestConcurrent(t *testing.T) {
 		}
 	})
 }
+
+// A refill that finds its pool about to be closed has not failed.
+func TestGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &factory{fail: fmt.Errorf("deleted: %w", ready.ErrNoPool)}
+		s := ready.New(ready.Options{Maker: f})
+		defer s.Stop()
+		s.Open("img", ready.Settings{}, nil)
+		done := make(chan error)
+		go func() {
+			_, err := s.Take(t.Context(), "img", true)
+			done <- err
+		}()
+		if st := stat(t, s, "img"); st.Failures > 0 || st.Waiting != 1 {
+			t.Errorf("%d failures, %d wait", st.Failures, st.Waiting)
+		}
+		if err := s.Close("img"); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; !errors.Is(err, ready.ErrStopped) {
+			t.Errorf("waited: %v, want %v", err, ready.ErrStopped)
+		}
+	})
+}

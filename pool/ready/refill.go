@@ -140,6 +140,10 @@ func (s *Stock) failed(p *pool, err error) {
 	if s.stopped || errors.Is(err, context.Canceled) {
 		return
 	}
+	if errors.Is(err, ErrNoPool) {
+		p.retry = time.Now().Add(time.Second) // it is closed before
+		return
+	}
 	p.failures++
 	p.counts.Failures++
 	p.retry = time.Now().Add(min(time.Second<<min(p.failures-1, 6), time.Minute))

@@ -26,7 +26,8 @@ var (
 // Maker makes and removes ready disks.
 type Maker interface {
 	// Make makes one for a pool; it is durable when Make returns. It is urgent
-	// when a create waits for it.
+	// when a create waits for it. ErrNoPool says that the pool is about to be
+	// closed, and that nothing has failed.
 	Make(ctx context.Context, key Key, urgent bool) (provision.Backing, error)
 	// Discard removes one.
 	Discard(ctx context.Context, key Key, b provision.Backing) error
