@@ -42,18 +42,6 @@ func SameGuest(got, format, want string) func(context.Context, *Env) error {
 	}
 }
 
-// AllOf joins checks; the first that fails counts.
-func AllOf(checks ...func(context.Context, *Env) error) func(context.Context, *Env) error {
-	return func(ctx context.Context, env *Env) error {
-		for _, check := range checks {
-			if err := check(ctx, env); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
 // compareBlock is how much is compared at once.
 const compareBlock = 1 << 20
 

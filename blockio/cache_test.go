@@ -102,8 +102,8 @@ func TestCacheReads(t *testing.T) {
 		},
 		{
 			"edges from the cache",
-			[][2]int{{cacheBlock - 1, cacheBlock + 2}},
-			[][2]int64{{0, cacheBlock}, {cacheBlock, cacheBlock}, {2 * cacheBlock, cacheBlock}},
+			[][2]int{{0, 1}, {cacheBlock - 1, cacheBlock + 2}},
+			[][2]int64{{0, cacheBlock}, {cacheBlock, cacheBlock + 1}},
 		},
 		{"the last block", [][2]int{{5*cacheBlock + 50, 10}, {5*cacheBlock + 99, 9}}, [][2]int64{{5 * cacheBlock, 100}}},
 		{"to the end", [][2]int{{4 * cacheBlock, 2 * cacheBlock}}, [][2]int64{{4 * cacheBlock, cacheBlock + 100}}},

@@ -36,7 +36,7 @@ type OpenOptions struct {
 type Extent = vmdk.ExtentSource
 
 // Open opens an image of the declared format, or of the one that is detected
-// when none is declared; see Detect. The format that it returns is to be
+// when none is declared. The format that it returns is to be
 // remembered with the image, which is never probed again. What Open refuses is
 // a badimage.Error; the image's whole-file check is still to be done.
 func Open(src io.ReaderAt, size int64, format Format, opts OpenOptions) (Image, Format, error) {
@@ -100,17 +100,9 @@ func isDescriptor(found []signature) bool {
 	return len(found) == 1 && found[0].name == vmdkDescriptor
 }
 
-// Detect tells the one format whose signature the source bears. A source that
+// detect tells the one format whose signature the source bears. A source that
 // bears none, several, or that of something that cannot be read is refused by
 // name (badimage). Raw is never detected: it has no signature.
-func Detect(src io.ReaderAt, size int64) (Format, error) {
-	found, err := find(src, size)
-	if err != nil {
-		return "", fmt.Errorf("look for signatures: %w", err)
-	}
-	return detect(found, size)
-}
-
 func detect(found []signature, size int64) (Format, error) {
 	switch len(found) {
 	case 0:

@@ -19,8 +19,8 @@ func (s *Source) Verify(ctx context.Context) error {
 	if len(want) == 0 {
 		return nil
 	}
-	if s.blocks != nil {
-		s.blocks.beginScan()
+	if s.cache != nil {
+		s.cache.Scan()
 	}
 	h := sha256.New()
 	buf := make([]byte, s.client.opts.BlockSize)
@@ -28,8 +28,8 @@ func (s *Source) Verify(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		if s.blocks != nil {
-			s.blocks.prefetch(off, int64(len(buf))*int64(1+s.client.opts.ReadAhead))
+		if s.cache != nil {
+			s.cache.Prefetch(off, int64(len(buf))*int64(1+s.client.opts.ReadAhead))
 		}
 		p := buf[:min(int64(len(buf)), s.pin.size-off)]
 		if _, err := s.ReadAt(p, off); err != nil {

@@ -29,6 +29,20 @@ func (r *ranges) read(ctx context.Context, p []byte, off int64) error {
 	return nil
 }
 
+// rangeReader reads ranges as io.ReaderAt, until the context ends.
+type rangeReader struct {
+	ctx context.Context
+	*ranges
+}
+
+// ReadAt reads all of p, or fails.
+func (r rangeReader) ReadAt(p []byte, off int64) (int, error) {
+	if err := r.read(r.ctx, p, off); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 func (r *ranges) attempt(ctx context.Context, p []byte, off int64) (int, error) {
 	a := ask{pin: r.pin, off: off, end: off + int64(len(p))}
 	ans, err := r.client.get(ctx, a)

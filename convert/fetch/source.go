@@ -5,9 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"sync"
+
+	"github.com/blockmill/blockmill/blockio"
 )
+
+// directRead is the shortest read that is one request of its own. It need not be
+// aligned: large reads of neighbours do not overlap.
+const directRead = 256 << 10
 
 // Source is the file at a URL. It is safe for concurrent use.
 type Source struct {
@@ -19,7 +26,7 @@ type Source struct {
 
 	// One of the three: what is read in ranges, comes in one stream, or came
 	// with the first answer.
-	blocks *blocks
+	cache  *blockio.Cache
 	stream *stream
 	held   []byte
 
@@ -73,9 +80,11 @@ func (s *Source) probe() error {
 	case !s.pin.holds(): // ranges of several versions could not be told apart
 		return s.openStream(nil)
 	}
-	r := &ranges{s.client, s.pin}
-	s.blocks = newBlocks(s.ctx, &s.client.opts, s.pin.size, r.read)
-	s.blocks.put(0, first)
+	opts := &s.client.opts
+	s.cache = blockio.NewCache(rangeReader{s.ctx, &ranges{s.client, s.pin}}, s.pin.size, opts.Arena, blockio.CacheOptions{
+		BlockSize: opts.BlockSize, Direct: directRead, ReadAhead: opts.ReadAhead,
+	})
+	s.cache.Put(first, 0)
 	return nil
 }
 
@@ -165,8 +174,12 @@ func (s *Source) read(p []byte, off int64) error {
 	switch {
 	case s.ctx.Err() != nil:
 		return context.Cause(s.ctx)
-	case s.blocks != nil:
-		return s.blocks.read(p, off)
+	case s.cache != nil:
+		_, err := s.cache.ReadAt(p, off)
+		if errors.Is(err, fs.ErrClosed) {
+			err = ErrClosed
+		}
+		return err
 	case s.stream != nil:
 		return s.stream.read(p, off)
 	}
@@ -183,8 +196,8 @@ func (s *Source) Close() error {
 func (s *Source) end() {
 	s.cancel(ErrClosed)
 	s.stop()
-	if s.blocks != nil {
-		s.blocks.close()
+	if s.cache != nil {
+		_ = s.cache.Close() // it never fails
 	}
 	if s.stream != nil {
 		s.stream.close()

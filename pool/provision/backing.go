@@ -25,10 +25,6 @@ func newBackingID(m cas.ManifestID) BackingID {
 	return BackingID(origin + "-" + strings.ToLower(rand.Text()[:randomChars]))
 }
 
-// NewBackingID makes an id for files that other packages make, as lazy disks
-// have; their names begin with it and a dot.
-func NewBackingID(m cas.ManifestID) BackingID { return newBackingID(m) }
-
 // Manifest is what the backing was made from; false for a blank one, and for
 // what is no id.
 func (id BackingID) Manifest() (cas.ManifestID, bool) {

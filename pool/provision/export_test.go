@@ -1,0 +1,4 @@
+package provision
+
+// NewBackingID makes an id of nothing that is there.
+var NewBackingID = newBackingID
