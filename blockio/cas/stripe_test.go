@@ -131,44 +131,71 @@ func (m *model) compareOn(ctx context.Context, s *shardSet) (err error) {
 
 // TestLosses takes away every set of up to m shards, and has bits flipped on as
 // many more as that leaves: every byte and every record is there, without an
-// index. One shard more is an explicit error.
+// index. One shard more that is gone is an explicit error; one more with flipped
+// bits is one where they are met, and never wrong bytes.
 func TestLosses(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ k, m int }{{2, 1}, {4, 2}} {
+	for _, c := range []struct{ k, m, skip int }{{2, 1, 1}, {4, 2, 1}, {8, 3, 29}} {
 		t.Run(fmt.Sprintf("%d+%d", c.k, c.m), func(t *testing.T) {
 			t.Parallel()
 			s := newShardSet(t, c.k, c.m)
 			m := s.imported(t, "idri")
 			rng := rand.New(rand.NewPCG(uint64(c.k), uint64(c.m)))
+			seen, beyond, skip := 0, 0, every(c.skip)
 			for lost := range uint(1) << (c.k + c.m) {
 				n := bits.OnesCount(lost)
 				if n > c.m+1 {
 					continue
 				}
+				if seen++; seen%skip != 0 {
+					continue
+				}
 				left := s.without(lost)
-				err := m.compareOn(t.Context(), left)
 				if n > c.m {
-					if !errors.Is(err, stripe.ErrLost) {
+					if err := m.compareOn(t.Context(), left); !errors.Is(err, stripe.ErrLost) {
 						t.Errorf("without %b: %v, want ErrLost", lost, err)
 					}
 					continue
 				}
-				if err != nil {
-					t.Errorf("without %b: %v", lost, err)
-				}
-				flipped := n
 				for _, i := range rng.Perm(len(left.shards)) {
-					if sh := left.shards[i]; sh != nil && flipped < c.m {
+					if sh := left.shards[i]; sh != nil && n <= c.m {
+						if err := m.compareOn(t.Context(), left); err != nil {
+							t.Errorf("without %b, with bits of others flipped: %v", lost, err)
+						}
 						flip(t, sh, rng)
-						flipped++
+						n++
 					}
 				}
-				if err := m.compareOn(t.Context(), left); err != nil {
-					t.Errorf("without %b, with bits flipped: %v", lost, err)
+				failed, err := m.readOn(t.Context(), left)
+				if err != nil {
+					t.Errorf("without %b, with bits of too many others flipped: %v", lost, err)
+				}
+				if failed {
+					beyond++
 				}
 			}
+			if beyond == 0 {
+				t.Error("damage beyond what parity makes up for was never met")
+			}
+			t.Logf("%d sets of shards, %d times an error beyond them", seen/skip, beyond)
 		})
 	}
+}
+
+// readOn opens the store on a set and reads all that can be read: it says whether
+// something could not. The error is that of wrong bytes.
+func (m *model) readOn(ctx context.Context, s *shardSet) (failed bool, err error) {
+	v, err := s.open(ctx)
+	if err != nil {
+		return true, nil
+	}
+	defer func() { err = errors.Join(err, v.Close(ctx)) }()
+	store, err := cas.Open(ctx, stripedOptions(v))
+	if err != nil {
+		return true, nil
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return m.compare(ctx, store) != nil, m.noWrongBytes(ctx, store)
 }
 
 // TestLostRecord damages all shards of a record: the image is not taken for one
