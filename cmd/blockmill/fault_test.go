@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/blockiotest"
@@ -18,7 +17,7 @@ const (
 	// faultsVariable has faults to inject into the shards of stores, in the form
 	// of blockiotest.ParseSpec, with semicolons between them.
 	faultsVariable = "BLOCKMILL_FAULTS"
-	// exhaustiveVariable has every I/O fail, not each nth.
+	// exhaustiveVariable has every I/O fail, not some at random.
 	exhaustiveVariable = "BLOCKMILL_EXHAUSTIVE"
 
 	injected = "injected: "
@@ -48,146 +47,117 @@ func faultySystem() func(shard int, inner blockio.FileSystem) blockio.FileSystem
 	}
 }
 
-// TestFaultsOfProcess has each I/O of a real import, export, collection and scrub
-// over shards on real disks fail, in every way: the process ends by itself with
-// an answer, what was acknowledged stays, and no wrong byte is written out.
+// faultKind is a way in which one call of one shard's volume fails.
+type faultKind struct {
+	name, ops, spec string
+	// lossy is one that without parity loses what is written while it is there.
+	lossy bool
+	// alike is one that does the same to all calls: some are enough.
+	alike bool
+}
+
+var faultKinds = []faultKind{
+	{"error", "any", "kind=error err=EIO", false, false},
+	{"errors from then on", "any", "kind=error err=EIO sticky", false, false},
+	{"full", "create|write|truncate|mkdir", "kind=error err=ENOSPC sticky", false, false},
+	{"full for a moment", "create|write|truncate|mkdir", "kind=error err=ENOSPC", false, false},
+	{"short", "read|write", "kind=short err=EIO", false, false},
+	{"flip when read", "read", "kind=flip", false, false},
+	{"flip when written", "write", "kind=flip", true, false},
+	{"delay", "any", "kind=delay delay=20ms", false, true},
+}
+
+// faultActs are the commands of a store that meet faults.
+var faultActs = [][]string{
+	{"import", "-f", "raw", "--name", "new", "NEW"},
+	{"export", "kept", "OUT"},
+	{"gc"},
+	{"rm", "spare"},
+	{"scrub", "--repair", "--full"},
+	{"heal"},
+	{"verify"},
+}
+
+// TestFaultsOfProcess has the calls fail, one at a time and in every way, that a
+// real process makes of shards on real disks while it imports, exports, removes,
+// collects, scrubs, heals and verifies: the process ends by itself with an answer,
+// what was acknowledged stays, and no wrong byte is written out. Of the cases each
+// nth is tried with a call at random, others each time; or all calls of all are
+// when BLOCKMILL_EXHAUSTIVE is set.
 func TestFaultsOfProcess(t *testing.T) {
-	skip := 0
-	if os.Getenv(exhaustiveVariable) != "" {
-		skip = 1
-	}
-	base := newFaulty(t, filepath.Join(t.TempDir(), "base"))
-	for _, c := range []struct{ name, spec string }{
-		{"error", "ops=any kind=error err=EIO"},
-		{"error from then on", "ops=any kind=error err=EIO sticky"},
-		{"full", "ops=create|write|truncate|mkdir kind=error err=ENOSPC sticky"},
-		{"short", "ops=read|write kind=short err=EIO"},
-		{"flip", "ops=read|write kind=flip"},
-		{"delay", "ops=any kind=delay delay=20ms"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			for i, act := range [][]string{
-				{"import", "-f", "raw", "--name", "new", base.disks[1]}, {"export", "kept", "OUT"}, {"gc"}, {"scrub", "--repair", "--full"},
-			} {
-				met, runs := true, 0
-				for n := 1 + max(0, 1-skip)*5*(i+1); met && (runs == 0 || skip == 1); n += skip {
-					f := base.copy(t, filepath.Join(t.TempDir(), fmt.Sprint(i, "-", n)))
-					met = f.strike(t, fmt.Sprintf("shard=%d n=%d %s", n%3, n, c.spec), act)
-					if err := os.RemoveAll(f.dir); err != nil {
-						t.Fatal(err)
-					}
-					runs++
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	const nth = 13
+	number := seed % nth
+	exhaustive := os.Getenv(exhaustiveVariable) != ""
+	for _, shape := range []struct{ data, parity int }{{1, 0}, {2, 1}, {2, 2}} {
+		base := newFaulty(t, filepath.Join(t.TempDir(), "base"), shape.data, shape.parity)
+		for _, kind := range faultKinds {
+			for _, act := range faultActs {
+				if number++; number%nth != 0 && !exhaustive {
+					continue
 				}
-				t.Logf("%s: %d runs", act[0], runs)
+				t.Run(fmt.Sprintf("%d+%d/%s/%s", shape.data, shape.parity, kind.name, act[0]), func(t *testing.T) {
+					t.Parallel()
+					f := faults{base: base, kind: kind, act: act, random: rand.New(rand.NewPCG(seed, number))}
+					if exhaustive && !kind.alike {
+						f.all(t)
+					} else {
+						f.some(t)
+					}
+				})
 			}
-		})
-	}
-}
-
-// faulty is a store of 2+1 shards with an image that is kept, and the leftovers of
-// one that was removed.
-type faulty struct {
-	dir, exe string
-	disks    []string
-}
-
-func newFaulty(t *testing.T, dir string) *faulty {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &faulty{dir: dir, exe: exe}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 2 {
-		f.disks = append(f.disks, filepath.Join(filepath.Dir(dir), fmt.Sprintf("disk%d", i)))
-		if err := writeDisk(f.disks[i], uint64(i)); err != nil {
-			t.Fatal(err)
 		}
 	}
-	args := []string{"init", "--data", "2", "--parity", "1", "--allow-shared-device"}
-	for i := range 3 {
-		args = append(args, "--shard", filepath.Join(f.store(), fmt.Sprintf("shard%d", i)))
-	}
-	f.must(t, args...)
-	f.must(t, "import", "-f", "raw", "--name", "gone", f.disks[1])
-	f.must(t, "import", "-f", "raw", "--name", "kept", f.disks[0])
-	f.must(t, "rm", "gone")
-	return f
 }
 
-func (f *faulty) store() string { return filepath.Join(f.dir, "S") }
+// faults has a command meet faults of a kind.
+type faults struct {
+	base   *faulty
+	kind   faultKind
+	act    []string
+	random *rand.Rand
+}
 
-func (f *faulty) copy(t *testing.T, dir string) *faulty {
+// some has one call of one shard fail.
+func (f *faults) some(t *testing.T) {
+	calls := f.base.count(t, f.kind.ops, f.act)
+	shard := f.random.IntN(len(calls))
+	if calls[shard] == 0 {
+		return
+	}
+	n := 1 + f.random.IntN(calls[shard])
+	f.strike(t, shard, n)
+	t.Logf("call %d of the %d of shard %d", n, calls[shard], shard)
+}
+
+// all has every call fail, one in each run, of a data shard, of a parity shard and
+// of the one that is repaired: the others are like these. Runs differ a little in
+// what they call: it ends with the first call that none makes, if that is beyond
+// the number that was counted.
+func (f *faults) all(t *testing.T) {
+	runs := 0
+	for shard, calls := range f.base.count(t, f.kind.ops, f.act) {
+		if shard != 0 && shard != f.base.data && (shard != harmed || !f.repairs()) {
+			continue
+		}
+		for n, met := 1, true; n <= calls || met; n++ {
+			met = f.strike(t, shard, n)
+			runs++
+		}
+	}
+	t.Logf("%d runs", runs)
+}
+
+func (f *faults) repairs() bool { return f.act[0] == "scrub" || f.act[0] == "heal" }
+
+func (f *faults) strike(t *testing.T, shard, n int) (met bool) {
 	t.Helper()
-	if err := os.CopyFS(dir, os.DirFS(f.dir)); err != nil {
+	s := f.base.link(t, filepath.Join(t.TempDir(), fmt.Sprint(shard, "-", n)))
+	s.lossy = f.kind.lossy && f.base.parity == 0
+	met = s.strike(t, fmt.Sprintf("shard=%d n=%d ops=%s %s", shard, n, f.kind.ops, f.kind.spec), f.act)
+	if err := os.RemoveAll(s.dir); err != nil {
 		t.Fatal(err)
 	}
-	return &faulty{dir: dir, exe: f.exe, disks: f.disks}
-}
-
-// run runs a command of the store with faults, and gives what it wrote to stderr.
-func (f *faulty) run(t *testing.T, faults string, args ...string) (stderr string, err error) {
-	t.Helper()
-	args = append([]string{"store", args[0], "--store", f.store()}, args[1:]...)
-	cmd := exec.CommandContext(t.Context(), f.exe, args...)
-	cmd.Args[0] = "blockmill"
-	cmd.Env = append(os.Environ(), faultsVariable+"="+faults)
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	err = cmd.Run()
-	return errs.String(), err
-}
-
-func (f *faulty) must(t *testing.T, args ...string) {
-	t.Helper()
-	if stderr, err := f.run(t, "", args...); err != nil {
-		t.Fatalf("blockmill store %s: %v: %s", strings.Join(args, " "), err, stderr)
-	}
-}
-
-// strike runs a command while a fault is there and looks at what it left. It says
-// whether the fault was met.
-func (f *faulty) strike(t *testing.T, faults string, act []string) (met bool) {
-	t.Helper()
-	out := filepath.Join(f.dir, "out")
-	args := append([]string(nil), act...)
-	if args[len(args)-1] == "OUT" {
-		args[len(args)-1] = out
-	}
-	stderr, err := f.run(t, faults, args...)
-	exit, exited := errors.AsType[*exec.ExitError](err)
-	switch {
-	case err != nil && (!exited || exit.ExitCode() < 1 || exit.ExitCode() > 4) || strings.Contains(stderr, "goroutine "):
-		t.Fatalf("%s, %s: %v: %s", act[0], faults, err, stderr)
-	case err == nil && act[0] == "export":
-		wantSame(t, act[0]+", "+faults, out, f.disks[0])
-	}
-	f.must(t, "heal")
-	f.must(t, "scrub", "--repair", "--full")
-	f.must(t, "check")
-	f.must(t, "export", "kept", out)
-	wantSame(t, act[0]+", "+faults, out, f.disks[0])
-	if act[0] == "import" && err == nil {
-		f.must(t, "export", "new", out)
-		wantSame(t, "import, "+faults, out, f.disks[1])
-	}
-	return strings.Contains(stderr, injected)
-}
-
-func wantSame(t *testing.T, what, path, disk string) {
-	t.Helper()
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile(disk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Fatalf("%s: the image has other bytes", what)
-	}
+	return met
 }

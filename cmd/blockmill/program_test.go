@@ -16,6 +16,10 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){"blockmill": func() {
 		shardSystem = faultySystem()
+		if os.Getenv(seriesVariable) != "" {
+			series()
+			return
+		}
 		main()
 	}})
 }
