@@ -164,7 +164,7 @@ func each(n int, f func(int)) {
 func TestHistoryIsPruned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript()
-		e := open(t, operation.Options{HistoryAge: time.Hour, HistoryCount: 100}, s)
+		e := open(t, operation.Options{HistoryAge: time.Hour, HistoryCount: 40}, s)
 		defer closeEngine(t, e)
 		old := spec("old")
 		old.IdempotencyKey = "key"
@@ -181,12 +181,12 @@ func TestHistoryIsPruned(t *testing.T) {
 		if again := submit(t, e, old); again.Id == id {
 			t.Error("its key outlived it")
 		}
-		for i := range 300 {
+		for i := range 120 {
 			wait(t, e, submit(t, e, spec(fmt.Sprint(i))).Id)
 		}
 		page, _, err := e.List(operation.Query{Folder: "f", Size: 1000})
-		if err != nil || len(page) < 100 || len(page) > 113 {
-			t.Errorf("%d are left of 300, %v", len(page), err)
+		if err != nil || len(page) < 40 || len(page) > 45 {
+			t.Errorf("%d are left of 120, %v", len(page), err)
 		}
 	})
 }

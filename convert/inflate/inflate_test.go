@@ -43,7 +43,7 @@ func decoders() map[string]func(dst, src []byte) (int, int, error) {
 
 func TestDecodesWhatTheStandardLibraryWrites(t *testing.T) {
 	decoders := decoders()
-	for _, size := range []int{0, 1, 2, 7, 8, 9, 255, 512, 513, 4096, 65536, 300_001} {
+	for _, size := range []int{0, 1, 2, 7, 8, 9, 255, 512, 513, 4096, 65536, 140_001} {
 		for name, want := range samples(size) {
 			for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, flate.BestSpeed, 4, 6, flate.BestCompression} {
 				check := func(format string, f func(dst, src []byte) (int, int, error), src []byte) {
@@ -60,7 +60,7 @@ func TestDecodesWhatTheStandardLibraryWrites(t *testing.T) {
 				for name, f := range decoders {
 					check(name, f, src)
 				}
-				check("zlib", inflate.Zlib, deflateZlib(t, level, want))
+				check("zlib", inflate.Zlib, wrapped(src, want))
 			}
 		}
 	}
@@ -98,7 +98,7 @@ func TestMixedBlocks(t *testing.T) {
 }
 
 func TestTruncatedSource(t *testing.T) {
-	for name, want := range samples(3000) {
+	for name, want := range samples(1500) {
 		for _, level := range []int{flate.HuffmanOnly, 0, 6} {
 			src := deflate(t, level, want)
 			for n := range src {

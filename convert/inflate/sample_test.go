@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/flate"
 	"compress/zlib"
+	"encoding/binary"
+	"hash/adler32"
 	"math/rand/v2"
 	"testing"
 )
@@ -75,6 +77,11 @@ func deflateZlib(tb testing.TB, level int, p []byte) []byte {
 		tb.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// wrapped is the stream of p in the wrapper that zlib gives it (RFC 1950).
+func wrapped(stream, p []byte) []byte {
+	return binary.BigEndian.AppendUint32(append([]byte{0x78, 0x9c}, stream...), adler32.Checksum(p))
 }
 
 // A bitWriter writes a stream by hand.
