@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,10 @@ var (
 // open opens a file that the caller may read by its owner, group and mode, and
 // those of the directories on its way. The daemon may read more than its callers:
 // it looks at what it has opened, not at the name.
+//
+// It goes from directory to directory, over no link any more: whoever owns a
+// directory on the way could turn a name to one that was not looked at. The system
+// has a call for that, openat2, which a unit with RestrictSUIDSGID does not get.
 func (f localFile) open() (*os.File, error) {
 	if !filepath.IsAbs(f.Path) {
 		return nil, errRelative
@@ -31,32 +36,49 @@ func (f localFile) open() (*os.File, error) {
 		return nil, errForbidden // whether it exists is not for everybody to know
 	}
 	groups := f.groups()
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		if err != nil || !f.may(info, groups, 1) {
-			return nil, errForbidden
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
+	at, err := f.step(nil, "/", unix.O_PATH|unix.O_DIRECTORY, 1, groups)
+	if err != nil {
+		return nil, err
 	}
-	// No link on the way any more: whoever owns a directory there could turn the
-	// path to one that was not looked at. Without waiting: it may be a pipe.
-	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_NO_SYMLINKS,
-	})
+	names := strings.Split(path[1:], "/")
+	last := len(names) - 1
+	for _, name := range names[:last] {
+		next, err := f.step(at, name, unix.O_PATH|unix.O_DIRECTORY, 1, groups)
+		if err := errors.Join(err, at.Close()); err != nil {
+			return nil, err
+		}
+		at = next
+	}
+	// Without waiting: it may be a pipe.
+	file, err := f.step(at, names[last], unix.O_RDONLY|unix.O_NONBLOCK, 4, groups)
+	if err = errors.Join(err, at.Close()); err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeDevice {
+		err = errFileKind
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// step opens a name in a directory, nil for the root's own, when the caller has a
+// permission on it.
+func (f localFile) step(dir *os.File, name string, flags int, bit fs.FileMode, groups map[string]bool) (*os.File, error) {
+	at, path := unix.AT_FDCWD, name
+	if dir != nil {
+		at, path = int(dir.Fd()), filepath.Join(dir.Name(), name)
+	}
+	fd, err := unix.Openat(at, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, errForbidden
 	}
 	file := os.NewFile(uintptr(fd), path)
 	info, err := file.Stat()
-	switch {
-	case err != nil:
-	case !f.may(info, groups, 4):
+	if err == nil && !f.may(info, groups, bit) {
 		err = errForbidden
-	case !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeDevice:
-		err = errFileKind
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
