@@ -25,6 +25,10 @@ type Place struct {
 	source string // the image, on this file system
 	undo   []func() error
 
+	// FillRate bounds what the node writes in the background, in bytes a
+	// second; 0 is no bound. It is set before Import.
+	FillRate int64
+
 	Node  *pool.Node
 	Image pool.Image
 }
@@ -105,7 +109,7 @@ func (p *Place) Import(ctx context.Context) error {
 	p.onClose(store.Close)
 	p.Node, err = pool.Open(ctx, pool.Options{
 		Store: store,
-		Disks: []provision.Options{{Path: filepath.Join(p.dir, "disks")}},
+		Disks: []provision.Options{{Path: filepath.Join(p.dir, "disks"), FillRate: p.FillRate}},
 	})
 	if err != nil {
 		return err

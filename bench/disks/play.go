@@ -1,0 +1,138 @@
+package disks
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/ready"
+)
+
+// Part is the beginning of a demand, so many times as fast.
+func (d Demand) Part(length time.Duration, speed float64) []time.Time {
+	var part []time.Time
+	start := d.Creates[0]
+	for _, at := range d.Creates {
+		after := time.Duration(float64(at.Sub(start)) / speed)
+		if after > length {
+			break
+		}
+		part = append(part, start.Add(after))
+	}
+	return part
+}
+
+// Played is what became of a demand that was played.
+type Played struct {
+	Outcome
+	// Waits are the creates that had to wait for a refill.
+	Waits int
+	// Bytes is what the ready disks held on average.
+	Bytes float64
+	// Refill is how long a refill took, of late.
+	Refill  time.Duration
+	Latency Latencies
+}
+
+// Play makes disks of the node at the times of a demand, by the real clock, and
+// deletes each after a life of its own. Creates before the time from are not
+// counted, as with Simulate.
+func (p *Place) Play(ctx context.Context, creates []time.Time, from time.Time, life time.Duration) (Played, error) {
+	pl := &player{place: p}
+	sampled := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	offset := time.Since(creates[0])
+	for _, at := range creates {
+		counted := !at.Before(from)
+		wg.Go(func() { pl.fail(pl.play(ctx, at.Add(offset), counted, life)) })
+	}
+	go func() {
+		defer close(sampled)
+		pl.fail(pl.sample(ctx, from.Add(offset), creates[len(creates)-1].Add(offset)))
+	}()
+	<-sampled
+	wg.Wait()
+	slices.Sort(pl.latency)
+	pl.played.Latency = pl.latency
+	return pl.played, errors.Join(pl.errs...)
+}
+
+type player struct {
+	place *Place
+
+	mu      sync.Mutex
+	latency Latencies // guarded by mu
+	errs    []error   // guarded by mu
+
+	played Played // the sampler's
+}
+
+func (pl *player) fail(err error) {
+	if err == nil {
+		return
+	}
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	pl.errs = append(pl.errs, err)
+}
+
+// play is the life of one disk.
+func (pl *player) play(ctx context.Context, at time.Time, counted bool, life time.Duration) error {
+	if err := pause(ctx, time.Until(at)); err != nil {
+		return err
+	}
+	n := pl.place.Node
+	began := time.Now()
+	d, err := n.CreateDisk(ctx, pool.Disk{Source: pool.Source{Image: pl.place.Image.ID}})
+	if err != nil {
+		return err
+	}
+	if counted {
+		pl.mu.Lock()
+		pl.latency = append(pl.latency, time.Since(began))
+		pl.mu.Unlock()
+	}
+	if err := pause(ctx, life); err != nil {
+		return err
+	}
+	return n.DeleteDisk(ctx, d.ID)
+}
+
+// sample looks at the pool from a time to another.
+func (pl *player) sample(ctx context.Context, from, to time.Time) error {
+	// What comes at the very time from is to be counted, and what comes last.
+	const margin = 50 * time.Millisecond
+	if err := pause(ctx, time.Until(from)-margin); err != nil {
+		return err
+	}
+	first, err := pl.stat()
+	if err != nil {
+		return err
+	}
+	samples, last := 0.0, first
+	for time.Now().Before(to.Add(2 * time.Second)) {
+		if err := pause(ctx, margin); err != nil {
+			return err
+		}
+		if last, err = pl.stat(); err != nil {
+			return err
+		}
+		samples++
+		pl.played.Held += (float64(last.Ready) - pl.played.Held) / samples
+		pl.played.Bytes += (float64(last.Bytes) - pl.played.Bytes) / samples
+		pl.played.Most = max(pl.played.Most, last.Ready)
+	}
+	pl.played.Hits, pl.played.Waits = int(last.Hits-first.Hits), int(last.Waits-first.Waits)
+	pl.played.Creates = pl.played.Hits + pl.played.Waits + int(last.Misses-first.Misses)
+	pl.played.Refill = last.Refill
+	return nil
+}
+
+func (pl *player) stat() (ready.Stat, error) {
+	return pl.place.Node.Pools().Stat(ready.Key(pl.place.Image.ID))
+}
