@@ -219,6 +219,10 @@ func TestLazyDiskDiesGrowing(t *testing.T) {
 		if got := contentOf(t, n, d.ID); !bytes.HasPrefix(got, want) {
 			t.Errorf("dead at step %d: wrong bytes", last)
 		}
+		record, device, file := sizesOf(t, n, d.ID)
+		if record < 16<<20 || record > device || device > file {
+			t.Errorf("dead at step %d: the record says %d bytes, the map %d, the file has %d", last, record, device, file)
+		}
 		if _, err := n.GrowDisk(t.Context(), d.ID, 24<<20); err != nil && grown != nil {
 			t.Errorf("dead at step %d: grow again: %v", last, err)
 		}
@@ -228,6 +232,9 @@ func TestLazyDiskDiesGrowing(t *testing.T) {
 		if err := n.DeleteDisk(t.Context(), d.ID); err != nil {
 			t.Error(err)
 		}
+		if k := filesIn(t, dir); k != 0 {
+			t.Errorf("dead at step %d: %d files are left", last, k)
+		}
 		if grown == nil {
 			if last < 4 {
 				t.Errorf("grown in %d steps", last-1)
@@ -235,4 +242,21 @@ func TestLazyDiskDiesGrowing(t *testing.T) {
 			return
 		}
 	}
+}
+
+// sizesOf are those of a lazy disk: what its record says, what its map does, and
+// the length of its file. Each is as large as the one before it, or a guest would
+// be told of bytes that are not there.
+func sizesOf(t *testing.T, n *pool.Node, id pool.DiskID) (record, device, file int64) {
+	t.Helper()
+	o, err := n.OpenDisk(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	info, err := os.Stat(filepath.Join(o.Dir, "disks", string(o.Backing)+".raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o.Size, o.Device.Size(), info.Size()
 }
