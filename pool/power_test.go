@@ -19,16 +19,15 @@ import (
 // deleted, and lazy ones come over: what was acknowledged is there, once, with
 // its bytes, and nothing else is. It goes several times in each of two runs, the
 // second of which begins with what the first left. BLOCKMILL_POWER_SECONDS says
-// for how long to go on.
+// for how long to go on, on each file system.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	var end time.Time
+	seconds := 0
 	if s := os.Getenv("BLOCKMILL_POWER_SECONDS"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
+		var err error
+		if seconds, err = strconv.Atoi(s); err != nil {
 			t.Fatal(err)
 		}
-		end = time.Now().Add(time.Duration(n) * time.Second)
 	}
 	for _, kind := range powerKinds {
 		t.Run(kind.name, func(t *testing.T) {
@@ -37,6 +36,7 @@ func TestPowerCut(t *testing.T) {
 			t.Logf("seed %d", p.seed)
 			p.rng = rand.New(rand.NewPCG(p.seed, 1))
 			p.device = p.rig.device()
+			end := time.Now().Add(time.Duration(seconds) * time.Second)
 			for round := 0; round < 2 || time.Now().Before(end); round++ {
 				p.round()
 				if t.Failed() {

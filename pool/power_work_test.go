@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
@@ -44,7 +45,7 @@ func openPower(ctx context.Context, dir string, rate int64, told io.Writer) (*po
 	}
 	n, err := pool.Open(ctx, pool.Options{
 		Store: s, Arena: blockio.NewArena(24 << 20),
-		Disks:  []provision.Options{{Path: filepath.Join(dir, "disks", "dir"), Reserve: -1, FillRate: rate}},
+		Disks:  []provision.Options{{Path: filepath.Join(dir, "disks", "dir"), Reserve: -1, FillRate: rate, Step: linger}},
 		NBDURI: func(id pool.DiskID) string { return "nbd:" + string(id) },
 		Logger: slog.New(slog.NewTextHandler(told, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
@@ -52,6 +53,15 @@ func openPower(ctx context.Context, dir string, rate int64, told io.Writer) (*po
 		return nil, errors.Join(err, s.Close())
 	}
 	return &powerNode{n, s}, nil
+}
+
+// linger makes what lies between two changes of a disk directory last, at times,
+// so that the power may go there.
+func linger(string) error {
+	if rand.IntN(4) == 0 {
+		<-time.After(rand.N(20 * time.Millisecond))
+	}
+	return nil
 }
 
 func (n *powerNode) Close() error { return errors.Join(n.Node.Close(), n.store.Close()) }
