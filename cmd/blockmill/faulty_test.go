@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -19,6 +20,7 @@ import (
 // is kept and has chunks in common with one that was removed, and one to remove.
 type faulty struct {
 	dir, exe     string
+	outs         string // directory of what is exported
 	data, parity int
 	kept, fresh  string // disks: of the image that is kept, and one to import
 	// lossy says that a fault may have lost what was acknowledged: then errors
@@ -35,7 +37,7 @@ func newFaulty(t *testing.T, dir string, data, parity int) *faulty {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f := &faulty{dir: dir, exe: exe, data: data, parity: parity, kept: dir + ".kept", fresh: dir + ".fresh"}
+	f := &faulty{dir: dir, outs: dir, exe: exe, data: data, parity: parity, kept: dir + ".kept", fresh: dir + ".fresh"}
 	gone := dir + ".gone"
 	for path, parts := range map[string]string{f.kept: "abc-d", f.fresh: "bxy-z", gone: "avw"} {
 		if err := writeParts(path, parts); err != nil {
@@ -70,11 +72,11 @@ func (f *faulty) store() string      { return filepath.Join(f.dir, "S") }
 func (f *faulty) shard(i int) string { return filepath.Join(f.store(), "shard"+strconv.Itoa(i)) }
 
 // link makes a copy of the store. Shards' objects are never written in place, so a
-// link of them will do.
+// link of them will do, except on another file system.
 func (f *faulty) link(t *testing.T, dir string) *faulty {
 	t.Helper()
 	c := *f
-	c.dir = dir
+	c.dir, c.outs = dir, dir
 	err := filepath.WalkDir(f.dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -84,7 +86,9 @@ func (f *faulty) link(t *testing.T, dir string) *faulty {
 		case e.IsDir():
 			return os.Mkdir(dir+below, 0o700)
 		case strings.Contains(below, "/shard") && e.Name() != "lock":
-			return os.Link(path, dir+below)
+			if err := os.Link(path, dir+below); !errors.Is(err, syscall.EXDEV) {
+				return err
+			}
 		}
 		p, err := os.ReadFile(path)
 		if err != nil {
@@ -159,7 +163,7 @@ func (f *faulty) args(args []string) []string {
 	return line
 }
 
-func (f *faulty) out(name string) string { return filepath.Join(f.dir, name) }
+func (f *faulty) out(name string) string { return filepath.Join(f.outs, name) }
 
 // answer is what a command wrote, and the error of one that failed.
 type answer struct {

@@ -111,7 +111,7 @@ func newKiller(t *testing.T, data, parity int, full bool) *killer {
 			k.shards = append(k.shards, filepath.Join(k.dir, fmt.Sprintf("shard%d", i)))
 			if full && i == 2 {
 				k.small = filepath.Join(k.dir, "small")
-				mountSmall(t, k.small)
+				mountSmall(t, k.small, "size=24m")
 				k.shards[i] = filepath.Join(k.small, "shard2")
 			}
 			args = append(args, "--shard", k.shards[i])
@@ -128,12 +128,12 @@ func newKiller(t *testing.T, data, parity int, full bool) *killer {
 }
 
 // mountSmall mounts a small file system for the time of the test.
-func mountSmall(t *testing.T, dir string) {
+func mountSmall(t *testing.T, dir, options string) {
 	t.Helper()
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
