@@ -3,10 +3,13 @@ package scrub_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -244,6 +247,69 @@ func TestRepair(t *testing.T) {
 	}
 	if n, err := testutil.GatherAndCount(reg); err != nil || n < 7 {
 		t.Errorf("%d series, error %v", n, err)
+	}
+}
+
+// TestMetrics has a damaged place that is repaired, and two that are left.
+func TestMetrics(t *testing.T) {
+	n := newNode(t, 2, 1)
+	paths := n.segments(t, 0)
+	flip(t, paths[0])
+	s := scrub.New(n.dir)
+	reg := prometheus.NewPedanticRegistry()
+	if err := s.Register(reg); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now().Unix()
+	n.run(t, s, scrub.Options{Repair: true, Full: scrub.FullNever})
+	flip(t, paths[0])
+	flip(t, n.segments(t, 1)[0])
+	last := n.run(t, s, scrub.Options{Full: scrub.FullNow})
+	if last.Unrepaired() != 2 || len(last.Unreadable) == 0 {
+		t.Errorf("the last scrub gives %+v", last)
+	}
+	want := fmt.Sprintf(`
+# HELP blockmill_scrub_found_total Damaged places that scrubs found.
+# TYPE blockmill_scrub_found_total counter
+blockmill_scrub_found_total %d
+# HELP blockmill_scrub_repaired_total Damaged places that scrubs repaired.
+# TYPE blockmill_scrub_repaired_total counter
+blockmill_scrub_repaired_total 1
+# HELP blockmill_scrub_running 1 while a scrub runs.
+# TYPE blockmill_scrub_running gauge
+blockmill_scrub_running 0
+# HELP blockmill_scrub_unrepaired Damaged places that the last look at everything left.
+# TYPE blockmill_scrub_unrepaired gauge
+blockmill_scrub_unrepaired{cycle="chunks"} %d
+blockmill_scrub_unrepaired{cycle="rows"} 2
+# HELP blockmill_scrub_verified_chunks_total Chunks whose BLAKE3 scrubs checked.
+# TYPE blockmill_scrub_verified_chunks_total counter
+blockmill_scrub_verified_chunks_total %d
+`, 1+last.Rows.Found+last.Chunks.Found, last.Chunks.Found, last.Chunks.Chunks)
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "blockmill_scrub_found_total", "blockmill_scrub_repaired_total",
+		"blockmill_scrub_running", "blockmill_scrub_unrepaired", "blockmill_scrub_verified_chunks_total"); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []scrub.Cycle{s.State().Rows, s.State().Chunks} {
+		if at := c.FinishedAt.Unix(); at < begun || at > time.Now().Unix() {
+			t.Errorf("the last scrub was at %v", c.FinishedAt)
+		}
+	}
+}
+
+// A process that is killed in a scrub has told of what was done: the next goes on
+// there.
+func TestKilled(t *testing.T) {
+	n := newNode(t, 2, 1)
+	s := scrub.New(n.dir)
+	var left scrub.State
+	n.run(t, s, scrub.Options{Parallel: 1, Full: scrub.FullNever, Progress: func(scrub.Progress) {
+		if !left.Rows.Begun {
+			left = scrub.ReadState(n.dir.Path()) // as it would be found now
+		}
+	}})
+	if !left.Rows.Begun || left.Rows.Cursor == "" {
+		t.Errorf("after the first object there is on disk: %+v", left)
 	}
 }
 

@@ -166,3 +166,24 @@ func TestScrubRate(t *testing.T) {
 		}
 	})
 }
+
+// TestHealRate rebuilds a shard within a budget: what is read and what is written
+// both count.
+func TestHealRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSet(t, 4, 2)
+		v := s.open(t)
+		put(t, v, "seg/a", pattern(64*unit, 1)) // 16 units on each shard
+		if err := s.shards[1].Remove(t.Context(), "seg/a"); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		r, err := v.Heal(t.Context(), stripe.HealOptions{Rate: 8 * unit})
+		if err != nil || r.Rebuilt != 1 {
+			t.Errorf("heal: %+v, error %v", r, err)
+		}
+		if took := time.Since(start); took < 9*time.Second || took > 11*time.Second {
+			t.Errorf("64 units read and 16 written at 8 a second took %v", took)
+		}
+	})
+}

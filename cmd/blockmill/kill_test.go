@@ -24,8 +24,8 @@ const killSecondsEnv = "BLOCKMILL_KILL_SECONDS"
 // killDisks is how many different disks there are to import.
 const killDisks = 4
 
-// TestKill kills the program at random moments of imports, removals and
-// garbage collections. Whatever it had acknowledged must hold afterwards:
+// TestKill kills the program at random moments of imports, removals, garbage
+// collections and repairs. Whatever it had acknowledged must hold afterwards:
 // imported images are there with their bytes, removed ones are not, and the
 // store is sound; over shards, also while as many of them are away as may be.
 func TestKill(t *testing.T) {
@@ -210,8 +210,10 @@ func (k *killer) strike() {
 		if !k.run("store", "rm", "--store", k.store, name) {
 			k.pending, k.pendingDigest = name, digest
 		}
-	default:
+	case n < 9 || k.parity == 0:
 		k.run("store", "gc", "--store", k.store)
+	default:
+		k.run("store", "scrub", "--store", k.store, "--repair")
 	}
 }
 
