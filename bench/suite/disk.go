@@ -42,7 +42,7 @@ func diskCase(kind string) bench.Case {
 		durable = append(durable, diskPeer(kind, "cp --reflink=always; sync FILE DIR", (*disks.Place).DurableReflink, 50))
 	}
 	missed := func(text string, peers []bench.Contender) bench.Goal {
-		g := bench.Goal{Text: "creates without ready disks on " + kind + text, Step: missStep, Metric: middleTime, AtLeast: 1}
+		g := bench.Goal{Text: kind + ": a disk that is not ready, against the best" + text, Step: missStep, Metric: middleTime, AtLeast: 1}
 		for _, p := range peers {
 			g.Versus = append(g.Versus, p.Name)
 		}
@@ -58,14 +58,14 @@ func diskCase(kind string) bench.Case {
 		MaxRounds: 3, Independent: true, Prepare: makeDiskImage,
 		Contenders: slices.Concat([]bench.Contender{ourDisks(kind)}, plain, durable),
 		Goals: []bench.Goal{
-			{Text: "half of the creates of ready disks on " + kind, Step: hitStep, Metric: middleTime, AtMost: hitMiddle},
-			{Text: "99 of 100 creates of ready disks on " + kind, Step: hitStep, Metric: answerP99, AtMost: hitLate},
-			{Text: "99 of 100 creates of ready disks, 50 at once, on " + kind, Step: togetherStep, Metric: answerP99, AtMost: hitLate},
-			{Text: "half of the creates of ready disks through the API on " + kind, Step: apiHitStep, Metric: middleTime, AtMost: hitMiddle},
-			{Text: "99 of 100 creates of ready disks through the API on " + kind, Step: apiHitStep, Metric: answerP99, AtMost: hitLate},
-			{Text: "99 of 100 creates of ready disks through the API, 50 at once, on " + kind, Step: apiTogetherStep, Metric: answerP99, AtMost: hitLate},
-			missed(", against the best of all, which syncs nothing", plain),
-			missed(", against the best of those that sync", durable),
+			{Text: kind + ": a ready disk, median", Step: hitStep, Metric: middleTime, AtMost: hitMiddle},
+			{Text: kind + ": a ready disk, p99", Step: hitStep, Metric: answerP99, AtMost: hitLate},
+			{Text: kind + ": a ready disk, 50 at once, p99", Step: togetherStep, Metric: answerP99, AtMost: hitLate},
+			{Text: kind + ": a ready disk through the API, median", Step: apiHitStep, Metric: middleTime, AtMost: hitMiddle},
+			{Text: kind + ": a ready disk through the API, p99", Step: apiHitStep, Metric: answerP99, AtMost: hitLate},
+			{Text: kind + ": a ready disk through the API, 50 at once, p99", Step: apiTogetherStep, Metric: answerP99, AtMost: hitLate},
+			missed(", unsynced", plain),
+			missed(" synced", durable),
 		},
 	}
 }
