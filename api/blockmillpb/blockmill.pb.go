@@ -1279,8 +1279,8 @@ type ScrubReport struct {
 	ReadBytes  int64 `protobuf:"varint,3,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
 	// resumed says that it went on where an earlier one stopped.
 	Resumed bool `protobuf:"varint,4,opt,name=resumed,proto3" json:"resumed,omitempty"`
-	// problems say why something could not be looked at or repaired; only the
-	// first are here.
+	// problems are the guest ranges of images and snapshots that cannot be read,
+	// and why something could not be looked at or repaired; only the first are here.
 	Problems      []string `protobuf:"bytes,5,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -65,11 +65,14 @@ func (a *app) finish(ctx context.Context, c *remote.Client, op *operation.Operat
 	if err != nil {
 		return err
 	}
-	if show == nil {
+	if response == nil {
 		return nil
 	}
 	if err := op.GetResponse().UnmarshalTo(response); err != nil {
 		return fmt.Errorf("read response of operation %s: %w", op.Id, err)
+	}
+	if show == nil {
+		return nil
 	}
 	v := show()
 	return a.print(v, v.table)

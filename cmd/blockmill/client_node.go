@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
@@ -38,9 +39,21 @@ func (a *app) nodeStatCommand() *cobra.Command {
 
 func (a *app) nodeScrubCommand() *cobra.Command {
 	var repair, full bool
-	cmd := a.onNode("scrub", "Compare what is stored with its checksums", func(ctx context.Context, c *remote.Client) (*operation.Operation, error) {
-		return c.Scrub(ctx, repair, full)
+	var got blockmillpb.ScrubReport
+	cmd := a.onNode(nodeWork{
+		name: "scrub", short: "Compare what is stored with its checksums",
+		begin: func(ctx context.Context, c *remote.Client) (*operation.Operation, error) {
+			return c.Scrub(ctx, repair, full)
+		},
+		report: &got,
+		show: func() error {
+			v := viewScrub(&got)
+			return errors.Join(a.print(v, v.table), v.left())
+		},
 	})
+	cmd.Long = `Scrub reads the shards and compares them with their checksums. What cannot be
+repaired is reported with the images and the guest ranges that it touches. Exit
+status 1 when damage is left.`
 	cmd.Flags().BoolVar(&repair, "repair", false, "rebuild what is damaged")
 	cmd.Flags().BoolVar(&full, "full", false, "also read the images and compare their digests")
 	return cmd
@@ -48,26 +61,46 @@ func (a *app) nodeScrubCommand() *cobra.Command {
 
 func (a *app) nodeGCCommand() *cobra.Command {
 	var recompress bool
-	cmd := a.onNode("gc", "Give back the space of what nothing needs any more", func(ctx context.Context, c *remote.Client) (*operation.Operation, error) {
-		return c.CollectGarbage(ctx, recompress)
+	var got blockmillpb.GarbageReport
+	cmd := a.onNode(nodeWork{
+		name: "gc", short: "Give back the space of what nothing needs any more",
+		begin: func(ctx context.Context, c *remote.Client) (*operation.Operation, error) {
+			return c.CollectGarbage(ctx, recompress)
+		},
+		report: &got,
+		show: func() error {
+			v := viewGarbage(&got)
+			return a.print(v, v.table)
+		},
 	})
 	cmd.Flags().BoolVar(&recompress, "recompress", false, "also compress again what is not compressed well")
 	return cmd
 }
 
-// onNode is a command that begins an operation on the whole node.
-func (a *app) onNode(name, short string, begin func(ctx context.Context, c *remote.Client) (*operation.Operation, error)) *cobra.Command {
+// nodeWork is an operation on the whole node.
+type nodeWork struct {
+	name, short string
+	begin       func(ctx context.Context, c *remote.Client) (*operation.Operation, error)
+	report      proto.Message // its response, which show prints
+	show        func() error
+}
+
+// onNode is a command that carries out an operation on the whole node.
+func (a *app) onNode(w nodeWork) *cobra.Command {
 	var mode finishFlags
 	cmd := &cobra.Command{
-		Use: name, Short: short, Args: cobra.NoArgs,
+		Use: w.name, Short: w.short, Args: cobra.NoArgs,
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
 			return a.withDaemon(cmd.Context(), func(c *remote.Client) error {
-				op, err := begin(cmd.Context(), c)
+				op, err := w.begin(cmd.Context(), c)
 				if err == nil {
-					err = a.finish(cmd.Context(), c, op, mode, name, nil, nil)
+					err = a.finish(cmd.Context(), c, op, mode, w.name, w.report, nil)
+				}
+				if err == nil && !mode.async {
+					err = w.show()
 				}
 				if err != nil {
-					return fmt.Errorf("%s node: %w", name, err)
+					return fmt.Errorf("%s node: %w", w.name, err)
 				}
 				return nil
 			})

@@ -91,13 +91,20 @@ func (k *keeper) Scrub(ctx context.Context, req *blockmillpb.ScrubRequest, progr
 	out := &blockmillpb.ScrubReport{
 		Unrepaired: report.Unrepaired(), Repaired: report.Rows.Repaired, ReadBytes: report.Rows.Bytes, Resumed: report.Resumed,
 	}
-	for _, p := range report.Problems[:min(len(report.Problems), maxProblems)] {
+	for _, r := range report.Unreadable {
+		for _, owner := range k.node.Owners(r.Manifest) {
+			out.Problems = append(out.Problems, fmt.Sprintf("%s: %d bytes at %d cannot be read: %v", owner, r.Length, r.Offset, r.Err))
+		}
+	}
+	for _, p := range report.Problems {
 		out.Problems = append(out.Problems, p.Error())
 	}
+	out.Problems = out.Problems[:min(len(out.Problems), maxProblems)]
 	return out, nil
 }
 
-// maxProblems is how many problems of a scrub its report names.
+// maxProblems is how many problems of a scrub its report names, what cannot be read
+// first.
 const maxProblems = 20
 
 // CollectGarbage is of node.Keeper.
