@@ -97,6 +97,8 @@ type Directory struct {
 	abilities Abilities
 	methods   []Method
 	rate      *throttle
+	// syncsNames says that the sync of a new file makes its name durable too.
+	syncsNames bool
 
 	syncs  map[string]*blockio.SharedSync // by directory; immutable
 	serial atomic.Uint64                  // of temporary names
@@ -154,6 +156,9 @@ func (d *Directory) open(ctx context.Context) (err error) {
 		}
 	}
 	if d.abilities, err = probe(ctx, d.path(tmpDir)); err != nil {
+		return err
+	}
+	if d.syncsNames, err = syncsNames(d.opts.Path); err != nil {
 		return err
 	}
 	for _, m := range d.opts.Methods {

@@ -36,9 +36,8 @@ func (d *Directory) make(ctx context.Context, sub, name string, fill func(*block
 }
 
 // makeOwned is make for a file that counts only when a disk's record names it:
-// what is half-made goes at the next start, so it needs no other name meanwhile. A
-// file system with a journal has the name durable with the file, which leaves the
-// sync of the directory little to do.
+// what is half-made goes at the next start, so it needs no other name meanwhile.
+// Where the sync of the new file makes its name durable as well, that is all.
 func (d *Directory) makeOwned(ctx context.Context, sub, name string, fill func(*blockio.Device) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -52,10 +51,10 @@ func (d *Directory) makeOwned(ctx context.Context, sub, name string, fill func(*
 		return err
 	}
 	err = errors.Join(fill(dev), dev.Close())
-	if err == nil {
+	if err == nil && !d.syncsNames {
 		err = d.step("sync directory")
 	}
-	if err == nil {
+	if err == nil && !d.syncsNames {
 		err = d.sync(sub)
 	}
 	if err != nil && !died(err) {
