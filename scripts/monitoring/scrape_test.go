@@ -215,6 +215,18 @@ func metricNames(exprs []string) []string {
 	return slices.Compact(all)
 }
 
+// selectors are the metrics with labels that expressions name: a label that has
+// another value in the code would never be found.
+func selectors(exprs []string) []string {
+	selector := regexp.MustCompile(`\bblockmill_[a-z0-9_]+\{[^}]+\}`)
+	var all []string
+	for _, e := range exprs {
+		all = append(all, selector.FindAllString(e, -1)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func alerts(t *testing.T) []string {
 	t.Helper()
 	return []string{read(t, "alerts.yml")}
@@ -234,6 +246,11 @@ func TestScrape(t *testing.T) {
 			t.Errorf("no metric %s", name)
 		}
 	}
+	for _, selector := range selectors(append(queries(t), alerts(t)...)) {
+		if prometheus.query(selector) < 1 && !slices.Contains(seriesInTrouble, selector) {
+			t.Errorf("no series %s", selector)
+		}
+	}
 	for _, q := range queries(t) {
 		if prometheus.query(q) < 1 {
 			t.Errorf("nothing to show for %s", q)
@@ -243,6 +260,14 @@ func TestScrape(t *testing.T) {
 
 // onlyInTrouble are metrics that no node has in which all is well.
 var onlyInTrouble = []string{"blockmill_nbd_errors_total"}
+
+// seriesInTrouble are those of them.
+var seriesInTrouble = []string{
+	`blockmill_api_requests_total{code=~"Internal|Unknown|DataLoss|Unavailable"}`,
+	`blockmill_nbd_errors_total{error="input/output error"}`,
+	`blockmill_operations_ended_total{code=~"Internal|Unknown|DataLoss|Unavailable|ResourceExhausted"}`,
+	`blockmill_pool_refills_total{result="failed"}`,
+}
 
 // What no run shows is at least in the code.
 func TestTroubleIsCounted(t *testing.T) {
