@@ -36,6 +36,7 @@ type job struct {
 	digest   [32]byte
 	created  time.Time
 	restored bool // it was found in the database
+	kept     bool // it was found in what it made, by Recover
 
 	done, total atomic.Int64
 

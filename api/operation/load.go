@@ -115,6 +115,10 @@ func (e *Engine) restoreOne(ctx context.Context, j *job) {
 			e.finish(j, nil, err)
 			return
 		}
+		if j.kept {
+			e.redo(j)
+			return
+		}
 		e.mu.Lock()
 		e.queue.push(j)
 		e.mu.Unlock()

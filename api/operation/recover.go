@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -43,8 +44,8 @@ func decodeSubmission(p []byte) (s submission, j *job, op *opb.Operation, err er
 func (r *Running) Submission() []byte { return r.submission }
 
 // Recover takes back the operations among those that handlers have kept which a
-// crash has taken from the database: Start runs them again. Call it between Open
-// and Start. A submission that cannot be read is passed over.
+// crash has taken from the database. They may have been answered as done, so Start
+// runs them again before it returns. Call Recover between Open and Start. A submission that cannot be read is passed over.
 func (e *Engine) Recover(submissions [][]byte) error {
 	c := make(change)
 	count := 0
@@ -57,7 +58,7 @@ func (e *Engine) Recover(submissions [][]byte) error {
 		if e.jobs[j.id] != nil || !j.created.After(e.pruned) {
 			continue
 		}
-		j.op = op
+		j.op, j.kept = op, true
 		e.list(j)
 		count++
 		c.set(recordKey, j.id, s.Record)
@@ -78,6 +79,18 @@ func (e *Engine) Recover(submissions [][]byte) error {
 		return fmt.Errorf("recover operations: %w", err)
 	}
 	return nil
+}
+
+// redo carries a recovered job out at once.
+func (e *Engine) redo(j *job) {
+	ctx, cancel := context.WithCancelCause(e.base)
+	defer cancel(nil)
+	e.mu.Lock()
+	j.stage, j.cancel = Active, cancel
+	e.mu.Unlock()
+	e.opts.Metrics.active(j.kind, 1)
+	e.carryOut(ctx, j)
+	e.opts.Metrics.active(j.kind, -1)
 }
 
 // encodeTime gives nanoseconds since 1970, big endian.

@@ -58,7 +58,10 @@ func TestRecover(t *testing.T) {
 
 	e = openKeeper(t, operation.Options{Dir: t.TempDir()}, k, append(slices.Clone(k.kept), []byte("no submission"))...)
 	defer closeEngine(t, e)
-	after := wait(t, e, before.Id)
+	after, err := e.Get(before.Id)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if d := cmp.Diff(before, after, protocmp.Transform(), protocmp.IgnoreFields(after, "modified_at")); d != "" {
 		t.Error(d)
 	}

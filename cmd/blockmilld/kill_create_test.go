@@ -24,7 +24,7 @@ func TestKilledBesideCreates(t *testing.T) {
 		for i := range 2 * some {
 			key := fmt.Sprintf("round%d-%d", round, i)
 			if id := acked[key]; id != "" {
-				if op := p.wait(object{"id": id}); op["response"] == nil {
+				if op := p.must("GET", "/operations/"+id, nil); op["response"] == nil {
 					t.Errorf("acknowledged: %v", op)
 				}
 			}
