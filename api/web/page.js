@@ -105,7 +105,8 @@ function redundancyLine(r, now) {
   if (r.parity === 0) return "No parity: a lost shard is lost data." + scrub;
   const all = r.data + " + " + r.parity + ": ";
   if (r.survives === 0) return all + "one more lost shard would be lost data." + scrub;
-  return all + "any " + count(r.survives, "more shard", "more shards") + " may be lost." + scrub;
+  const more = r.survives < r.parity ? "more " : "";
+  return all + "any " + count(r.survives, more + "shard", more + "shards") + " may be lost." + scrub;
 }
 
 function showShards(r, now) {

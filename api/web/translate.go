@@ -95,14 +95,15 @@ func operationOf(op *operation.Operation) Operation {
 	return out
 }
 
-// resourceOf is the first id in an operation's metadata.
+// resourceOf is the id in an operation's metadata of what is made or changed: that
+// of a snapshot has its disk's too.
 func resourceOf(metadata *anypb.Any) string {
 	m, err := metadata.UnmarshalNew()
 	if err != nil {
 		return ""
 	}
 	fields := m.ProtoReflect().Descriptor().Fields()
-	for _, name := range []string{"image_id", "disk_id", "snapshot_id"} {
+	for _, name := range []string{"snapshot_id", "image_id", "disk_id"} {
 		for i := range fields.Len() {
 			if f := fields.Get(i); string(f.Name()) == name {
 				return m.ProtoReflect().Get(f).String()

@@ -17,10 +17,11 @@ func corpusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "corpus [DIR]",
 		Short: "Make the images that the cases are run on (default var/corpus)",
-		Long: "Make the images that the cases are run on: Debian systems, installed from the packages of this machine's mirror\n" +
-			"(takes root and debootstrap), in all formats. With --image, given up to three times, images of yours take the\n" +
-			"systems' place: a system, the same one upgraded, another of its release. It takes about 12 GiB, and goes on\n" +
-			"where it was interrupted.",
+		Long: `Make the images that the cases are run on: Debian systems, installed from the
+packages of this machine's mirror (takes root and debootstrap), in all
+formats. With --image, given up to three times, images of yours take the
+systems' place: a system, the same one upgraded, another of its release. It
+takes about 12 GiB, and goes on where it was interrupted.`,
 		Example: "  blockbench corpus var/corpus\n  blockbench corpus --image mine.qcow2 --image upgraded.qcow2 var/mine",
 		Args:    usage(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -38,10 +38,11 @@ func loadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load",
 		Short: "Put a daemon under load and say how long its answers take",
-		Long: "Put a daemon under load and say how long its answers take: requests of its API by --mix (get, list, update of an\n" +
-			"image, disk: one made and deleted), or with --nbd reads of an export at random places. With --rate requests are\n" +
-			"due at fixed times and one that is sent late counts from when it was due; without, each caller asks again as\n" +
-			"soon as it is answered.",
+		Long: `Put a daemon under load and say how long its answers take: requests of its API
+by --mix (get, list, update of an image, disk: one made and deleted), or with
+--nbd reads of an export at random places. With --rate requests are due at
+fixed times and one that is sent late counts from when it was due; without,
+each caller asks again as soon as it is answered.`,
 		Example: "  blockbench load --start var/load --create debian.qcow2 --import other.qcow2 --mix get=9,list=1 --rate 500\n" +
 			"  blockbench load --image debian --mix get=9,list=1 --rate 500\n" +
 			"  blockbench load --image debian --mix disk=1 --callers 50\n" +

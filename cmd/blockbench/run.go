@@ -27,9 +27,10 @@ func runCommand() *cobra.Command {
 	flags := runFlags{size: 4 << 30}
 	cmd := &cobra.Command{
 		Use:   "run [CASE…]",
-		Short: "Run cases and write results.json, results.txt, results.md and report.html",
-		Long: "Run cases, side by side with the peers that are installed. A case is named whole (convert/qcow2-raw), by its\n" +
-			"kind (convert) or by a pattern (convert/*-raw). Without a name all cases are run.",
+		Short: "Run cases and write what came of them, as data, text and a page",
+		Long: `Run cases, side by side with the peers that are installed. A case is named
+whole (convert/qcow2-raw), by its kind (convert) or by a pattern
+(convert/*-raw). Without a name all cases are run.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd, args, flags) },
 	}
 	f := cmd.Flags()

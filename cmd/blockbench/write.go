@@ -86,7 +86,7 @@ func compareCommand() *cobra.Command {
 func showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show RUN… DIR",
-		Short: "Write the reports of earlier runs again, several as one, into a directory",
+		Short: "Write the reports of earlier runs again, several as one",
 		Args:  usage(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var whole *result.Run

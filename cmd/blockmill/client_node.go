@@ -23,7 +23,7 @@ func (a *app) nodeCommand() *cobra.Command {
 
 func (a *app) nodeStatCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "stat", Short: "Show what the node holds, and the state of its shards and disk directories", Args: cobra.NoArgs,
+		Use: "stat", Short: "Show what the node holds, its shards and its disk directories", Args: cobra.NoArgs,
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
 			return a.withDaemon(cmd.Context(), func(c *remote.Client) error {
 				st, err := c.Node().Stat(cmd.Context(), &blockmillpb.StatRequest{})

@@ -43,8 +43,8 @@ func (a *app) snapshotCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create --disk D [--name N]",
 		Short: "Make a snapshot of a disk",
-		Long: `Make a snapshot of a disk, as it is at one moment. Only what has changed since the
-disk was made is read, where the file system can tell.`,
+		Long: `Make a snapshot of a disk, as it is at one moment. Only what has changed since
+the disk was made is read, where the file system can tell.`,
 		Example: `  blockmill snapshot create --disk web-1 --name web-1-monday`,
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {

@@ -22,8 +22,8 @@ func (r resource[T]) updateCommand(a *app, sizeFlag, sizeField, sizeUsage string
 	cmd := &cobra.Command{
 		Use:   "update " + r.argument(),
 		Short: "Change one " + r.noun,
-		Long: fmt.Sprintf(`Change one %s. What no flag is given for stays as it is; labels are replaced as
-a whole.`, r.noun),
+		Long: fmt.Sprintf(`Change one %s. What no flag is given for stays as it is; labels are
+replaced as a whole.`, r.noun),
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: r.complete(a),
 		RunE: a.runs(func(cmd *cobra.Command, args []string) error {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime/pprof"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +70,8 @@ Sizes take K M G T, powers of two.`,
 			return a.startProfile()
 		},
 	}
+	// Flags are told in lines that fit a terminal.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	flags := root.PersistentFlags()
 	flags.VarP(&a.output, "output", "o", "print a table or json")
 	flags.Var(&a.progress, "progress", "auto (a bar on a terminal), json (lines on stderr) or none")

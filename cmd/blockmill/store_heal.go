@@ -25,10 +25,10 @@ func (a *app) storeHealCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "heal --store S",
 		Short: "Rebuild what shards of a store lack",
-		Long: `Rebuild what shards lack: those that were replaced by empty directories, that were
-away for a while, or that failed. The objects that would survive the fewest
-further losses come first. It looks for what is missing; damage inside of what
-is there is found by scrub. Exit status 1 when something is left.`,
+		Long: `Rebuild what shards lack: those that were replaced by empty directories, that
+were away for a while, or that failed. The objects that would survive the
+fewest further losses come first. It looks for what is missing; damage inside
+of what is there is found by scrub. Exit status 1 when something is left.`,
 		Example: `  blockmill store heal --store /srv/images --rate 200M`,
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {

@@ -14,9 +14,9 @@ func (a *app) storeReplaceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "replace-shard --store S INDEX DIR",
 		Short: "Give a shard of a store another directory",
-		Long: `Give shard INDEX, counted from 0 as stat shows it, another directory: the one that
-it was moved to, or an empty one in the place of a shard that is lost, which
-heal then fills. Anything else is refused.`,
+		Long: `Give shard INDEX, counted from 0 as stat shows it, another directory: the one
+that it was moved to, or an empty one in the place of a shard that is lost,
+which heal then fills. Anything else is refused.`,
 		Example: `  blockmill store replace-shard --store /srv/images 1 /disk9/s
   blockmill store heal --store /srv/images`,
 		Args: cobra.ExactArgs(2),

@@ -25,10 +25,10 @@ func (a *app) storeScrubCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scrub --store S [--repair]",
 		Short: "Read everything that a store holds and check it",
-		Long: `Read every row of every shard and compare it with its checksum; and when that was
-long ago (--full-every), read every chunk and check its BLAKE3. With --repair,
-what shards lack or what is damaged is rebuilt from the others. A store without
-parity has nothing to rebuild from: there a scrub only tells.
+		Long: `Read every row of every shard and compare it with its checksum; and when that
+was long ago (--full-every), read every chunk and check its BLAKE3. With
+--repair, what shards lack or what is damaged is rebuilt from the others. A
+store without parity has nothing to rebuild from: there a scrub only tells.
 
 What cannot be repaired is reported with the images and the guest ranges that it
 touches. A scrub that is interrupted goes on where it was. Exit status 1 when

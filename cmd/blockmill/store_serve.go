@@ -16,10 +16,10 @@ func (a *app) storeServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve --store S [--socket P | --listen ADDR] IMAGE",
 		Short: "Serve an image of a store to NBD clients, read-only",
-		Long: `Serve an image, given by its name or id, to NBD clients, until a signal comes. It
-can be read only, and every byte is checked. What it does not hold is told to
-clients without a look at data. The store is open meanwhile, and nobody else can
-use it.`,
+		Long: `Serve an image, given by its name or id, to NBD clients, until a signal comes.
+It can be read only, and every byte is checked. What it does not hold is told
+to clients without a look at data. The store is open meanwhile, and nobody
+else can use it.`,
 		Example: `  blockmill store serve --store /srv/images --socket debian.sock debian
   nbdcopy 'nbd+unix:///debian?socket=debian.sock' debian.raw`,
 		Args: cobra.ExactArgs(1),

@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,16 +42,18 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "blockmilld",
 		Short: "Keep disk images in a store, and make disks of them",
-		Long: `blockmilld keeps disk images in a deduplicating store and makes disks of them. It
-serves gRPC and REST, compatible with Yandex Compute Cloud's image service.
+		Long: `blockmilld keeps disk images in a deduplicating store and makes disks of them.
+It serves gRPC and REST, compatible with Yandex Compute Cloud's image service.
 
-Without a configuration it keeps everything under ./var/blockmill, and takes every
-caller on this machine for an administrator.`,
+Without a configuration it keeps everything under ./var/blockmill, and takes
+every caller on this machine for an administrator.`,
 		Version: version, Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), sources{path, cmd.Flags(), os.Environ()})
 		},
 	}
+	// Flags are told in lines that fit a terminal.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	flags := root.PersistentFlags()
 	flags.StringVar(&path, "config", os.Getenv("BLOCKMILL_CONFIG"), "configuration file, YAML; or $BLOCKMILL_CONFIG")
 	flags.String("data-dir", "", "directory of everything that is kept (data_dir)")
