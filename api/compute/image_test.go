@@ -127,11 +127,23 @@ func TestImageLife(t *testing.T) {
 func TestNeverNil(t *testing.T) {
 	w, s := newWorld(t), newWeb(t)
 	img := w.image(s, "f", "plain")
-	if img.GetOs() == nil || img.GetHardwareGeneration() != nil || img.GetKmsKey() != nil {
+	if img.GetOs() == nil || img.GetKmsKey() != nil {
 		t.Errorf("image: %v", img)
 	}
-	if d := w.disk("f", "plain"); d.GetDiskPlacementPolicy() == nil {
+	d := w.disk("f", "plain")
+	if d.GetDiskPlacementPolicy() == nil {
 		t.Errorf("disk: %v", d)
+	}
+	op, err := w.snapshots.Create(w.as("alice"), &computepb.CreateSnapshotRequest{
+		FolderId: "f", DiskId: d.GetId(), HardwareGeneration: &computepb.HardwareGeneration{},
+	})
+	snap := response[*computepb.Snapshot](w, op, err)
+	for _, of := range []interface {
+		GetHardwareGeneration() *computepb.HardwareGeneration
+	}{img, d, snap} {
+		if legacy := of.GetHardwareGeneration().GetLegacyFeatures(); legacy.GetPciTopology() != computepb.PCITopology_PCI_TOPOLOGY_V1 {
+			t.Errorf("not the generation that suits all: %v", of)
+		}
 	}
 }
 

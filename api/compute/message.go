@@ -88,11 +88,16 @@ func osOf(m *computepb.Os) pool.OS {
 	return os
 }
 
-// hardwareMessage reads what encode wrote into a record; nil when that is nothing.
+// hardwareMessage reads what encode wrote into a record. It is never nil: where
+// nobody said anything, neither for the thing nor for its sources, it is the
+// generation that suits every image. A client that leaves the choice to the
+// service compares, and would make the thing anew each time it found none.
 func hardwareMessage(p []byte) *computepb.HardwareGeneration {
 	m := new(computepb.HardwareGeneration)
-	if len(p) == 0 || proto.Unmarshal(p, m) != nil {
-		return nil
+	if proto.Unmarshal(p, m) != nil || m.Features == nil {
+		return &computepb.HardwareGeneration{Features: &computepb.HardwareGeneration_LegacyFeatures{
+			LegacyFeatures: &computepb.LegacyHardwareFeatures{PciTopology: computepb.PCITopology_PCI_TOPOLOGY_V1},
+		}}
 	}
 	return m
 }

@@ -88,6 +88,7 @@ func TestTheLifeOfAnImage(t *testing.T) {
 		"id": id, "folderId": "default", "createdAt": image["createdAt"], "name": "debian", "description": "A disk",
 		"labels": object{"a": "b"}, "family": "debian", "storageSize": "8388608", "size": "8388608", "minDiskSize": "8388608",
 		"productIds": []any{}, "status": "READY", "os": object{"type": "LINUX"}, "pooled": false,
+		"hardwareGeneration": object{"legacyFeatures": object{"pciTopology": "PCI_TOPOLOGY_V1"}},
 	}
 	if diff := cmp.Diff(want, image); diff != "" {
 		t.Errorf("the image is another: %s", diff)
