@@ -36,6 +36,7 @@ func isPublic(method string) bool {
 
 // unary stands around every unary method, those that come by REST included.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+	received(ctx)
 	start := time.Now()
 	method := info.FullMethod
 	defer func() {
@@ -82,6 +83,13 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 type streamWithContext struct {
 	grpc.ServerStream
 	ctx context.Context
+}
+
+// RecvMsg waits for a message; only the first has to come in a bounded time.
+func (s *streamWithContext) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	received(s.ctx)
+	return err
 }
 
 // Context is that of the stream, with its subject.

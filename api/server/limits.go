@@ -9,13 +9,19 @@ type Limits struct {
 	// Streams is how many calls a gRPC connection has at once; by default 128.
 	Streams int
 	// Calls and Requests are how many calls of gRPC, on all connections, and
-	// requests of REST are under way at once; by default 1,024 and 128.
+	// requests of REST are under way at once; by default 1,024 and 128. Half of
+	// the calls may be streams, which can last, and an eighth of either may be
+	// those of callers whom nobody knows.
 	Calls, Requests int
 	// MessageBytes and HeaderBytes bound what is received; by default 512 KiB
 	// and 16 KiB.
 	MessageBytes, HeaderBytes int
 	// Handshake is the time for a connection to become one; by default 10 s.
 	Handshake time.Duration
+	// Receive is the time for the message of a call, or a request with its body,
+	// to come; by default 1 min. Answers have it too, and a second more for each
+	// 64 KiB.
+	Receive time.Duration
 	// Idle is how long a connection without calls is kept; by default 15 min.
 	Idle time.Duration
 	// Ping is the least time between a client's keepalive pings; by default
@@ -42,10 +48,16 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		value *time.Duration
 		t     time.Duration
-	}{{&l.Handshake, 10 * time.Second}, {&l.Idle, 15 * time.Minute}, {&l.Ping, 10 * time.Second}} {
+	}{{&l.Handshake, 10 * time.Second}, {&l.Receive, time.Minute}, {&l.Idle, 15 * time.Minute}, {&l.Ping, 10 * time.Second}} {
 		if *d.value <= 0 {
 			*d.value = d.t
 		}
 	}
 	return l
 }
+
+// Of what may be under way at once, one in so many.
+const (
+	streamShare   = 2
+	strangerShare = 8
+)

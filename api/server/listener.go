@@ -15,11 +15,16 @@ import (
 // Listener bounds the connections of another, and knows their peers.
 type Listener struct {
 	net.Listener
-	limit   *atomic.Int64 // may change at any time
-	tls     *tls.Config   // nil: none
+	limit   func() int64 // may change at any time
+	tls     *tls.Config  // nil: none
 	open    atomic.Int64
 	metrics *Metrics
 	name    string
+}
+
+// Bound bounds the connections of a listener that is not a Server's own.
+func Bound(l net.Listener, connections int) *Listener {
+	return &Listener{Listener: l, limit: func() int64 { return int64(connections) }}
 }
 
 // conn is a connection with what is known of its peer.
@@ -38,7 +43,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) > l.limit.Load() {
+		if l.open.Add(1) > l.limit() {
 			l.open.Add(-1)
 			l.metrics.refusedConnection(l.name)
 			_ = raw.Close() // it was never used

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 
 	"connectrpc.com/connect"
 	"connectrpc.com/vanguard"
@@ -50,6 +49,7 @@ func (s *Server) REST(fallback http.Handler) (http.Handler, error) {
 	var h http.Handler = t
 	h = s.limited(h)
 	h = statusBodies(h)
+	h = timedWrites(h, s.opts.Limits.Receive)
 	h = sameSite(h, s.opts.Hosts)
 	return h, nil
 }
@@ -92,7 +92,8 @@ func (s *Server) ServeREST(l net.Listener, cfg *tls.Config, h http.Handler) erro
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: limits.Handshake,
-		ReadTimeout:       time.Minute,
+		ReadTimeout:       limits.Receive,
+		WriteTimeout:      limits.Receive, // each write has its own, see slowWriter
 		IdleTimeout:       limits.Idle,
 		MaxHeaderBytes:    limits.HeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
@@ -126,33 +127,57 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 func (s *Server) identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
-		peer := peerFrom(ctx)
-		peer.Token = auth.BearerToken(r.Header.Get("Authorization"))
-		if subject, err := s.opts.Authenticator.Authenticate(peer); err == nil {
+		if subject, err := s.opts.Authenticator.Authenticate(callerOf(ctx, r)); err == nil {
 			ctx = auth.NewContext(ctx, subject)
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
+// callerOf is the peer of a request with the token that it has.
+func callerOf(ctx context.Context, r *http.Request) auth.Peer {
+	peer := peerFrom(ctx)
+	peer.Token = auth.BearerToken(r.Header.Get("Authorization"))
+	return peer
+}
+
+// compressed says whether a request's body is not what it will be in memory, by
+// the headers of REST and of the protocols beside it.
+func compressed(h http.Header) bool {
+	for _, name := range []string{"Content-Encoding", "Connect-Content-Encoding", "Grpc-Encoding"} {
+		if v := h.Get(name); v != "" && v != "identity" {
+			return true
+		}
+	}
+	return false
+}
+
 // limited bounds requests in number and size, and adds what TLS knows of the peer.
 func (s *Server) limited(next http.Handler) http.Handler {
-	slots := make(chan struct{}, s.opts.Limits.Requests)
+	requests := newShares(s.opts.Limits.Requests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		default:
-			writeStatus(w, http.StatusTooManyRequests, "too many requests at once")
-			return
-		}
 		ctx := r.Context()
 		if r.TLS != nil {
 			ctx = context.WithValue(ctx, peerKey{}, withCertificates(peerFrom(ctx), r.TLS))
 		}
+		_, err := s.opts.Authenticator.Authenticate(callerOf(ctx, r))
+		request := requests.of(err == nil, false)
+		if !request.take() {
+			writeStatus(w, http.StatusTooManyRequests, "too many requests at once")
+			return
+		}
+		defer request.leave()
+		if compressed(r.Header) {
+			writeStatus(w, http.StatusUnsupportedMediaType, "requests are taken without compression only")
+			return
+		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.opts.Limits.MessageBytes)))
 		if err != nil {
-			writeStatus(w, http.StatusRequestEntityTooLarge, err.Error())
+			code := http.StatusRequestTimeout
+			if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
+				code = http.StatusRequestEntityTooLarge
+			}
+			writeStatus(w, code, err.Error())
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))

@@ -18,6 +18,7 @@ var codeOf = map[int]codes.Code{
 	http.StatusNotFound:              codes.NotFound,
 	http.StatusMethodNotAllowed:      codes.Unimplemented,
 	http.StatusUnsupportedMediaType:  codes.InvalidArgument,
+	http.StatusRequestTimeout:        codes.DeadlineExceeded,
 	http.StatusRequestEntityTooLarge: codes.ResourceExhausted,
 	http.StatusTooManyRequests:       codes.ResourceExhausted,
 }

@@ -50,7 +50,10 @@ type Server struct {
 	grpc   *grpc.Server
 	health *health.Server
 	limit  atomic.Int64 // of each listener's connections
-	calls  atomic.Int64 // of gRPC, under way
+	calls  *shares      // of gRPC
+
+	streamsOnce sync.Once
+	streams     map[string]bool // the methods that are streams, made at the first call
 
 	mu   sync.Mutex
 	rest []*http.Server // guarded by mu
@@ -66,6 +69,7 @@ func New(opts Options) *Server {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{opts: opts, poll: strconv.Itoa(int(opts.Poll / time.Second)), health: health.NewServer()}
+	s.calls = newShares(opts.Limits.Calls)
 	s.limit.Store(int64(opts.Limits.Connections))
 	l := opts.Limits
 	s.grpc = grpc.NewServer(
@@ -108,7 +112,7 @@ func (s *Server) SetServing(ok bool) {
 
 // listener wraps one of the caller's.
 func (s *Server) listener(l net.Listener, name string, cfg *tls.Config) *Listener {
-	return &Listener{Listener: l, limit: &s.limit, tls: cfg, metrics: s.opts.Metrics, name: name}
+	return &Listener{Listener: l, limit: s.limit.Load, tls: cfg, metrics: s.opts.Metrics, name: name}
 }
 
 // ServeGRPC serves gRPC on a listener, with TLS when there is a configuration,

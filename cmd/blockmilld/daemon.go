@@ -163,6 +163,9 @@ func (d *daemon) serveOn(l net.Listener, serve func(net.Listener) error) {
 	})
 }
 
+// observers is how many connections those of metrics and health may have.
+const observers = 64
+
 // observe serves metrics and health, from the beginning on.
 func (d *daemon) observe(context.Context) error {
 	listeners, err := d.inherited.listen("metrics", "", d.conf.Metrics.Listen)
@@ -170,12 +173,14 @@ func (d *daemon) observe(context.Context) error {
 		return err
 	}
 	d.observer = &http.Server{
-		Handler: d.health.handler(d.registry), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		Handler: d.health.handler(d.registry), MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, IdleTimeout: 5 * time.Minute,
+		WriteTimeout: 10 * time.Minute, // profiles are not longer
+		ErrorLog:     slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	for _, l := range listeners {
 		d.serveOn(l, func(l net.Listener) error {
-			if err := d.observer.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := d.observer.Serve(server.Bound(l, observers)); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("serve metrics on %v: %w", l.Addr(), err)
 			}
 			return nil

@@ -13,12 +13,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +29,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -138,7 +141,11 @@ limits: {connections: 8, streams: 2, message: 64K}
 func TestGuarded(t *testing.T) {
 	p, a, file := guarded(t)
 	// These say nothing; what becomes of them is looked at in the end.
-	silent := []net.Conn{dial(t, p.grpc), dial(t, p.rest)}
+	silent := []net.Conn{dial(t, p.grpc), dial(t, p.rest), dial(t, p.metrics), dial(t, p.metrics)}
+	// The last of them begins a request, and sends no body.
+	if _, err := io.WriteString(silent[3], "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
 	image := p.do("POST", "/compute/v1/images", object{"folderId": "f", "name": "one", "uri": offer(t, disk(mib, 1)).URL})
 	id := image["id"].(string)
 	t.Run("foreign", func(t *testing.T) { p.foreign(t, a, id) })
@@ -265,6 +272,68 @@ func (p *process) limits(t *testing.T, a *authority) {
 	}
 	if _, err := last.Read(make([]byte, 1)); err == nil {
 		t.Error("more connections than there may be")
+	}
+	for range observers + 1 {
+		last = dial(t, p.metrics)
+		defer last.Close()
+	}
+	if _, err := last.Read(make([]byte, 1)); err == nil {
+		t.Error("more connections for metrics than there may be")
+	}
+}
+
+// TestDrain stops a daemon while clients follow what happens: those are let go,
+// and nothing waits for them.
+func TestDrain(t *testing.T) {
+	p := newProcess(t).start("BLOCKMILL_STOP_TIMEOUT=1h")
+	source := offer(t, disk(mib, 1))
+	asked := make(chan struct{}, 100)
+	var answers atomic.Bool
+	source.gate = func(r *http.Request) {
+		if !answers.Load() {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}
+	}
+	op := p.must("POST", "/compute/v1/images", object{"folderId": "default", "name": "slow", "uri": source.URL})
+	<-asked
+	conn, err := grpc.NewClient(p.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	watch, err := blockmillpb.NewOperationServiceClient(conn).Watch(t.Context(), &blockmillpb.WatchRequest{OperationId: op["id"].(string)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := blockmillpb.NewNodeServiceClient(conn).Events(t.Context(), &blockmillpb.EventsRequest{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGTERM)
+	p.eventually("gone", func() bool {
+		select {
+		case <-p.gone:
+			return true
+		default:
+			return false
+		}
+	})
+	for err = nil; err == nil; {
+		_, err = watch.Recv()
+	}
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("a watch ends with %v", err)
+	}
+	for err = nil; err == nil; {
+		_, err = events.Recv()
+	}
+	answers.Store(true)
+	if end := p.start().wait(op); end["error"] != nil {
+		t.Errorf("after the restart: %v", end)
 	}
 }
 
