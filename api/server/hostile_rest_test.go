@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -67,7 +68,7 @@ func TestSlowRequests(t *testing.T) {
 			trickle(t, c, tc.text)
 		}
 		got, err := io.ReadAll(c)
-		if e, ok := err.(net.Error); ok && e.Timeout() {
+		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 			t.Errorf("%s: the connection is kept", tc.name)
 		}
 		if !strings.HasPrefix(string(got), tc.answer) {
