@@ -91,7 +91,8 @@ func version(name, path string) string {
 		line, _, _ := bytes.Cut(bytes.TrimSpace(out), []byte("\n"))
 		parts = append(parts, strings.TrimSpace(string(line)))
 	}
-	if module := moduleVersion(path); module != "" {
+	module, said := moduleVersion(path)
+	if module != "" && !strings.Contains(strings.Join(parts, ""), said) {
 		parts = append(parts, module)
 	}
 	if len(parts) == 0 {
@@ -100,23 +101,25 @@ func version(name, path string) string {
 	return strings.Join(parts, "; ")
 }
 
-func moduleVersion(path string) string {
+// moduleVersion is what a Go program was built from, and the part of it that the
+// program may have said itself.
+func moduleVersion(path string) (module, said string) {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return info.Main.Path + " " + v
+		return info.Main.Path + " " + v, v
 	}
 	for _, dep := range info.Deps { // a program built from another module
 		if dep.Path == info.Path || strings.HasPrefix(info.Path, dep.Path+"/") {
-			return dep.Path + " " + dep.Version
+			return dep.Path + " " + dep.Version, dep.Version
 		}
 	}
 	for _, setting := range info.Settings {
 		if setting.Key == "vcs.revision" {
-			return "commit " + setting.Value
+			return "commit " + setting.Value, setting.Value
 		}
 	}
-	return ""
+	return "", ""
 }

@@ -11,7 +11,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/blockmill/blockmill/cmd/release"
 )
+
+// version is set by the linker in releases.
+var version string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,11 +45,13 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "blockbench",
 		Short:         "Measure Blockmill beside its peers",
+		Version:       release.Line("blockbench", version),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	// Flags are told in lines that fit a terminal.
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
 	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), showCommand(), corpusCommand(), loadCommand(), manCommand())
 	return cmd

@@ -11,6 +11,7 @@ import (
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
+	"github.com/blockmill/blockmill/cmd/release"
 )
 
 // arenaLimit bounds the buffers of a command: windows in flight, caches and
@@ -63,7 +64,7 @@ Sizes take K M G T, powers of two.`,
   blockmill convert -O qcow2 -c zstd disk.vmdk disk.qcow2
   blockmill store init --store /srv/images
   blockmill store import --store /srv/images --name debian debian.qcow2`,
-		SilenceErrors: true, SilenceUsage: true,
+		Version: release.Line("blockmill", version), SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -72,6 +73,7 @@ Sizes take K M G T, powers of two.`,
 	}
 	// Flags are told in lines that fit a terminal.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	root.SetVersionTemplate("{{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.VarP(&a.output, "output", "o", "print a table or json")
 	flags.Var(&a.progress, "progress", "auto (a bar on a terminal), json (lines on stderr) or none")

@@ -10,6 +10,7 @@ import (
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/blockio/scrub"
+	"github.com/blockmill/blockmill/cmd/release"
 	"github.com/blockmill/blockmill/pool"
 	"github.com/blockmill/blockmill/pool/provision"
 )
@@ -30,7 +31,7 @@ func (k *keeper) Stat(ctx context.Context) (*blockmillpb.NodeStat, error) {
 	}
 	layout, n := k.store.dir.Layout(), k.node.Counts()
 	out := &blockmillpb.NodeStat{
-		Version: version,
+		Version: release.Version(version),
 		Chunks:  st.Chunks, Segments: st.Segments, LogicalBytes: st.LogicalBytes, DataBytes: st.DataBytes,
 		UniqueBytes: st.UniqueBytes, StoredBytes: st.StoredBytes, ReclaimableBytes: st.ReclaimableBytes,
 		DataShards: int32(layout.Data), ParityShards: int32(layout.Parity),

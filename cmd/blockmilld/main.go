@@ -11,10 +11,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/blockmill/blockmill/cmd/release"
 )
 
 // version is set by the linker in releases.
-var version = "devel"
+var version string
 
 func main() {
 	log.SetOutput(io.Discard) // net/http writes there what servers send unasked
@@ -47,13 +49,14 @@ It serves gRPC and REST, compatible with Yandex Compute Cloud's image service.
 
 Without a configuration it keeps everything under ./var/blockmill, and takes
 every caller on this machine for an administrator.`,
-		Version: version, Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
+		Version: release.Line("blockmilld", version), Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), sources{path, cmd.Flags(), os.Environ()})
 		},
 	}
 	// Flags are told in lines that fit a terminal.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	root.SetVersionTemplate("{{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.StringVar(&path, "config", os.Getenv("BLOCKMILL_CONFIG"), "configuration file, YAML; or $BLOCKMILL_CONFIG")
 	flags.String("data-dir", "", "directory of everything that is kept (data_dir)")

@@ -160,6 +160,7 @@ func TestGuarded(t *testing.T) {
 	})
 	t.Run("limits", func(t *testing.T) { p.limits(t, a) })
 	t.Run("reload", func(t *testing.T) { p.newCertificate(t, a) })
+	t.Run("accounts", func(t *testing.T) { p.newToken(t, file, id) })
 	t.Run("silence", func(t *testing.T) {
 		for _, c := range silent {
 			if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
@@ -363,6 +364,43 @@ func (p *process) newCertificate(t *testing.T, a *authority) {
 	answer := make([]byte, 12)
 	if _, err := old.Read(answer); err != nil || string(answer) != "HTTP/1.1 200" {
 		t.Errorf("an old connection: %q, %v", answer, err)
+	}
+}
+
+// newToken gives alice another token for a while, and the daemon a configuration
+// that it cannot take.
+func (p *process) newToken(t *testing.T, file, id string) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := func(text, said string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n := strings.Count(p.log.String(), said)
+		p.signal(syscall.SIGHUP)
+		p.eventually("reloaded", func() bool { return strings.Count(p.log.String(), said) > n })
+	}
+	get := func(token string) int {
+		q := *p
+		q.t, q.token = t, token
+		code, _ := q.ask("GET", "/compute/v1/images/"+id, nil)
+		return code
+	}
+	const read, kept = "the configuration was read again", "the configuration stays as it was"
+	other := strings.ReplaceAll(string(text), sum("alice's"), sum("another"))
+	reload(other, read)
+	for range 2 {
+		if a, b := get("alice's"), get("another"); a != http.StatusUnauthorized || b != http.StatusOK {
+			t.Errorf("with the old token %d, with the new one %d", a, b)
+		}
+		reload(string(text)+"nonsense: 1\n", kept)
+	}
+	reload(string(text), read)
+	if a, b := get("alice's"), get("another"); a != http.StatusOK || b != http.StatusUnauthorized {
+		t.Errorf("in the end: with the first token %d, with the other %d", a, b)
 	}
 }
 

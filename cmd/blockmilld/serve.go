@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/blockmill/blockmill/cmd/release"
 )
 
 // serve is the life of the daemon: until the context ends or a listener fails.
@@ -57,7 +59,7 @@ func newDaemon(conf *config) (*daemon, error) {
 
 // live starts everything and waits for the end.
 func (d *daemon) live(ctx context.Context, from sources) error {
-	d.log.Info("starting", "version", version, "data", d.paths.data)
+	d.log.Info("starting", "version", release.Version(version), "data", d.paths.data)
 	hangUp := make(chan os.Signal, 1)
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)

@@ -9,6 +9,7 @@ import (
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/blockio/storedir"
+	"github.com/blockmill/blockmill/cmd/release"
 )
 
 // store is the open store with its directory.
@@ -19,6 +20,15 @@ type store struct {
 
 // writeMemory bounds the write buffers of a store, which are whole rows.
 const writeMemory = 32 << 20
+
+// creatorMax is how much of a maker's name a store has room for, in bytes.
+const creatorMax = 32
+
+// creator is what a store notes as its maker: the program and its version.
+func creator() string {
+	text := "blockmilld " + release.Version(version)
+	return text[:min(len(text), creatorMax)]
+}
 
 // storeOptions say how to open the store.
 type storeOptions struct {
@@ -50,7 +60,7 @@ func openStore(ctx context.Context, dir string, c storeConfig, o storeOptions) (
 		reserve = int64(n)
 	}
 	opts := cas.Options{
-		Volume: d.Guarded(reserve), IndexDir: d.Index(), Arena: arena, Logger: log, Creator: "blockmilld " + version,
+		Volume: d.Guarded(reserve), IndexDir: d.Index(), Arena: arena, Logger: log, Creator: creator(),
 		EncodeAll: c.EncodeAll,
 	}
 	if row := d.Layout().Data * d.Layout().Unit; row > 1<<20 {
