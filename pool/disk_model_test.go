@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -41,18 +42,20 @@ func TestDiskModel(t *testing.T) {
 	setFlag(t, "rapid.shrinktime", "1s")
 	setFlag(t, "rapid.nofailfile", "true")
 	var done atomic.Int64
+	happened := make(map[string]int64)
 	for done.Load() < steps && !t.Failed() {
 		rapid.Check(t, func(rt *rapid.T) {
 			m := newDiskModel(t, rt)
+			m.happened = happened
 			defer m.end(rt)
 			actions := m.actions()
 			for name, action := range actions {
-				actions[name] = func(rt *rapid.T) { action(rt); done.Add(1) }
+				actions[name] = func(rt *rapid.T) { action(rt); done.Add(1); happened[strings.TrimRight(name, " 23")]++ }
 			}
 			rt.Repeat(actions)
 		})
 	}
-	t.Logf("%d steps", done.Load())
+	t.Logf("%d steps: %v", done.Load(), happened)
 }
 
 func setFlag(t *testing.T, name, value string) {
@@ -80,6 +83,7 @@ type diskModel struct {
 	disks     map[pool.DiskID]string
 	unsure    map[pool.DiskID]string // being made or removed when the process died
 	writes    int
+	happened  map[string]int64 // how often what did, over all models
 
 	// die counts down the changes of the disk directory until the process is
 	// dead; 0 is never.
@@ -140,6 +144,13 @@ func (m *diskModel) open(rt *rapid.T) {
 
 // restart opens the node anew, and compares it with the model.
 func (m *diskModel) restart(rt *rapid.T) {
+	for _, p := range m.node.Pools().Stats() {
+		m.happened["(claim of a ready disk)"] += p.Hits
+		m.happened["(refill)"] += p.Refills
+	}
+	if m.dead.Load() {
+		m.happened["(death)"]++
+	}
 	if err := m.node.Close(); err != nil {
 		m.fail(rt, "%v", err)
 	}
