@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/blockio/scrub"
+	"github.com/blockmill/blockmill/blockio/stripe"
 	"github.com/blockmill/blockmill/cmd/release"
 	"github.com/blockmill/blockmill/pool"
 	"github.com/blockmill/blockmill/pool/provision"
@@ -46,13 +49,11 @@ func (k *keeper) Stat(ctx context.Context) (*blockmillpb.NodeStat, error) {
 
 func (k *keeper) shards() []*blockmillpb.Shard {
 	var all []*blockmillpb.Shard
+	states := k.store.dir.Volume.Shards()
 	for i, s := range k.store.dir.Shards() {
-		shard := &blockmillpb.Shard{Index: int32(i), Path: s.Path, State: "ok", FreeBytes: freeBytes(s.Path)}
-		switch {
-		case s.Err != nil:
-			shard.State, shard.Reason = "missing", s.Err.Error()
-		case s.Empty:
-			shard.State = "filling"
+		shard := &blockmillpb.Shard{Index: int32(i), Path: s.Path, State: states[i].Status.String(), FreeBytes: freeBytes(s.Path)}
+		if err := cmp.Or(s.Err, states[i].Failure); err != nil {
+			shard.Reason = err.Error()
 		}
 		// What a shard that is not there uses is not known.
 		shard.UsedBytes, _ = s.Used()
@@ -70,6 +71,22 @@ func (k *keeper) directories(used map[string]int64) []*blockmillpb.DiskDirectory
 		})
 	}
 	return all
+}
+
+// ailing says whether there is something to heal: objects that reads or writes found
+// damaged or missing, or a shard that came back.
+func (k *keeper) ailing() bool {
+	v := k.store.dir.Volume
+	if _, parity := v.Geometry(); parity == 0 {
+		return false
+	}
+	return v.Stats().Queued > 0 || slices.ContainsFunc(v.Shards(), func(s stripe.ShardState) bool {
+		return s.Status == stripe.ShardLagging || s.Status == stripe.ShardRebuilding
+	})
+}
+
+func (k *keeper) heal(ctx context.Context) (stripe.HealReport, error) {
+	return k.store.dir.Volume.Heal(ctx, stripe.HealOptions{Rate: k.rate})
 }
 
 // Scrub is of node.Keeper.

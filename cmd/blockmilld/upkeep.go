@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // self is who submits the node's own operations.
 const self = "blockmilld"
 
-// upkeep submits garbage collections and scrubs when they are due.
+// upkeep submits garbage collections and scrubs when they are due, and heals.
 type upkeep struct {
 	engine *operation.Engine
 	keeper *keeper
@@ -22,6 +23,8 @@ type upkeep struct {
 	collect, scrub time.Duration // between two of them; 0 is never
 	repair         bool
 	recompress     bool // with each collection
+
+	healAgain time.Time // not before; of run alone
 }
 
 // lookEvery is how often the node looks whether something is due.
@@ -43,11 +46,33 @@ func (u *upkeep) run(ctx context.Context) {
 			_, err := node.CollectGarbage(ctx, u.engine, self, &blockmillpb.CollectGarbageRequest{Recompress: u.recompress})
 			u.report("garbage collection", err)
 		}
+		u.heal(ctx)
 		if u.scrubDue() {
 			_, err := node.Scrub(ctx, u.engine, self, &blockmillpb.ScrubRequest{Repair: u.repair})
 			u.report("scrub", err)
 		}
 	}
+}
+
+// healEvery is how long to wait after a healing that left something.
+const healEvery = 10 * time.Minute
+
+// heal rebuilds what reads and writes have found missing or damaged, and waits for
+// it: nothing else that is due is as urgent. A scrub that runs heals too.
+func (u *upkeep) heal(ctx context.Context) {
+	if _, running := u.keeper.scrubber.Running(); running || !u.repair || !u.keeper.ailing() || time.Now().Before(u.healAgain) {
+		return
+	}
+	r, err := u.keeper.heal(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err = errors.Join(append(r.Errs, err)...); err != nil || r.Left > 0 {
+		u.healAgain = time.Now().Add(healEvery)
+		u.log.Warn("shards are not all healed", "rebuilt", r.Rebuilt, "left", r.Left, "reason", err)
+		return
+	}
+	u.log.Info("healed shards", "objects", r.Objects, "rebuilt", r.Rebuilt)
 }
 
 // scrubDue says whether the last scrub is long ago. A new store is not scrubbed at
