@@ -53,10 +53,7 @@ func (s *operationService) List(ctx context.Context, req *blockmillpb.ListOperat
 		return nil, status.Err(err)
 	}
 	packed, err := packOperations(page)
-	if err != nil {
-		return nil, status.Err(err)
-	}
-	return &blockmillpb.ListOperationsResponse{Operations: packed, NextPageToken: next}, nil
+	return &blockmillpb.ListOperationsResponse{Operations: packed, NextPageToken: next}, status.Err(err)
 }
 
 func packOperations(page []*opb.Operation) ([]*anypb.Any, error) {
