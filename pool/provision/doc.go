@@ -20,6 +20,8 @@
 //
 //   - What stands in bases and disks is complete and durable: a file is synced
 //     under a temporary name, then renamed, then the directory is synced.
+//     A clone for a disk has its own name from the start: it is complete and
+//     durable before the disk's record is written, and a leftover without one.
 //   - A golden base is written once, whole, zeros included, and never changed:
 //     the cost of a clone grows with the number of extents. It goes when its
 //     image is dropped and no overlay reads from it any more.
