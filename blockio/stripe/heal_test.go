@@ -284,6 +284,25 @@ func TestReadsQueueHealing(t *testing.T) {
 	wantWhole(t, v)
 }
 
+// TestHealMeetsDamage rebuilds a shard from others of which one has a wrong unit:
+// the same healing repairs that too.
+func TestHealMeetsDamage(t *testing.T) {
+	s := newSet(t, 4, 2)
+	v := s.open(t)
+	p := pattern(3*4*unit, 9)
+	put(t, v, "seg/a", p)
+	if err := s.shards[1].Remove(t.Context(), "seg/a"); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, s.shards[0], "seg/a", unit+1)
+	v = s.open(t)
+	if r := heal(t, v); r.Rebuilt != 2 || r.Left != 0 {
+		t.Errorf("heal: %+v", r)
+	}
+	wantWhole(t, v)
+	want(t, v, "seg/a", p)
+}
+
 // TestRepairKeepsGoodUnits damages different shards in different rows, so that no
 // shard can be spared as a whole: the repair uses the good units of all.
 func TestRepairKeepsGoodUnits(t *testing.T) {
