@@ -110,7 +110,11 @@ func (m *mending) examine(ctx context.Context, o *Object, removals int) error {
 	if !m.repair || v.enc == nil {
 		return nil
 	}
+	if !m.verify {
+		v.suspects.remove(o.name) // what is queued from here on is damage that the rebuilding meets
+	}
 	if err := m.rebuild(ctx, o, targets, removals); err != nil {
+		v.suspects.add(o.name)
 		return err
 	}
 	m.settle()
@@ -129,8 +133,12 @@ func (m *mending) settle() {
 			m.volume.stats.healed.Add(1)
 		}
 	}
-	if m.failed == (memberSet{}) && len(m.lost) == 0 {
-		m.volume.suspects.remove(m.state.name)
+	suspects := &m.volume.suspects
+	switch {
+	case m.failed != (memberSet{}) || len(m.lost) > 0:
+		suspects.add(m.state.name)
+	case m.verify:
+		suspects.remove(m.state.name)
 	}
 }
 
