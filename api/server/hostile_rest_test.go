@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -71,20 +72,44 @@ func TestSlowRequests(t *testing.T) {
 		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 			t.Errorf("%s: the connection is kept", tc.name)
 		}
-		if !strings.HasPrefix(string(got), tc.answer) {
-			t.Errorf("%s: %q", tc.name, got)
+		// The connection may end before the answer has come: the client sends on.
+		if len(got) > 0 && (tc.answer == "" || !strings.HasPrefix(string(got), tc.answer)) {
+			t.Errorf("%s: %q, %v", tc.name, got, err)
 		}
-		if code, doc, _ := r.ask(t, "GET", "/operations/"+id, ""); code != http.StatusOK {
-			t.Errorf("after %s: %d %v", tc.name, code, doc)
-		}
+		r.settle(t, "/operations/"+id)
 	}
 	c := r.connect(t)
 	if _, err := io.WriteString(c, get+"\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	// A connection without requests is closed after its answer.
-	if got, err := io.ReadAll(c); err != nil || !bytes.HasPrefix(got, []byte("HTTP/1.1 200")) {
+	// A connection without requests is closed after its answer: that of one that
+	// came too soon after another, too.
+	if got, err := io.ReadAll(c); err != nil || !bytes.HasPrefix(got, []byte("HTTP/1.1 200")) && !bytes.HasPrefix(got, []byte("HTTP/1.1 429")) {
 		t.Errorf("%v, %q", err, got)
+	}
+}
+
+// settle asks until the places are free: they are a moment after the answer.
+func (r *rig) settle(t *testing.T, path string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		code, doc, _ := r.ask(t, "GET", path, "")
+		switch code {
+		case http.StatusOK:
+			return
+		case http.StatusTooManyRequests:
+		default:
+			t.Fatalf("%d %v", code, doc)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("the place is not given back")
+		}
 	}
 }
 
