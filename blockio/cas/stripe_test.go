@@ -93,23 +93,11 @@ func flip(t *testing.T, v *blockiotest.MemVolume, rng *rand.Rand) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := blockio.ReadObject(t.Context(), v, e.Name, 1<<30)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 1 + rng.IntN(8) {
-				p[rng.IntN(len(p))] ^= 1 << rng.IntN(8)
-			}
-			w, err := v.Replace(t.Context(), e.Name)
-			if err == nil {
-				_, err = w.WriteAt(p, 0)
-			}
-			if err == nil {
-				err = w.Commit(t.Context(), int64(len(p)))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			rewrite(t, v, e.Name, func(p []byte) {
+				for range 1 + rng.IntN(8) {
+					p[rng.IntN(len(p))] ^= 1 << rng.IntN(8)
+				}
+			})
 		}
 	}
 }

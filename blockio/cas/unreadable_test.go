@@ -20,25 +20,13 @@ func rot(t *testing.T, v *blockiotest.MemVolume, unit int, rows ...int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := blockio.ReadObject(t.Context(), v, e.Name, 1<<30)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, row := range rows {
-			if at := row*unit + 77; at < len(p) {
-				p[at] ^= 2
+		rewrite(t, v, e.Name, func(p []byte) {
+			for _, row := range rows {
+				if at := row*unit + 77; at < len(p) {
+					p[at] ^= 2
+				}
 			}
-		}
-		w, err := v.Replace(t.Context(), e.Name)
-		if err == nil {
-			_, err = w.WriteAt(p, 0)
-		}
-		if err == nil {
-			err = w.Commit(t.Context(), int64(len(p)))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		})
 	}
 }
 

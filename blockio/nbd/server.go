@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrClosed is what Serve returns after Shutdown or Close.
@@ -77,9 +79,12 @@ func (s *Server) Serve(l net.Listener, sec Security) error {
 // passing says that an error of Accept, such as too many open files, concerns
 // the moment and not the listener.
 func passing(err error) bool {
-	var e net.Error
-	//nolint:staticcheck // Temporary is deprecated for all but Accept, of which it tells this.
-	return errors.As(err, &e) && e.Temporary()
+	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED, unix.ECONNRESET, unix.EINTR} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // pause waits and says whether the server still goes on.

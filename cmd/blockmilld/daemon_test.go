@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -126,15 +125,7 @@ func TestTheLifeOfAnImage(t *testing.T) {
 // checkMetrics holds the page of metrics against what Prometheus's linter wants.
 func (p *process) checkMetrics() {
 	p.t.Helper()
-	resp, err := p.client.Get("http://" + p.metrics + "/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	page, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	page := p.exposition()
 	problems, err := promlint.New(bytes.NewReader(page)).Lint()
 	if err != nil {
 		p.t.Fatal(err)

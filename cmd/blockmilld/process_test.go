@@ -239,3 +239,18 @@ func (p *process) do(method, path string, body any, headers ...string) object {
 	}
 	return op["response"].(object)
 }
+
+// exposition is the page of metrics.
+func (p *process) exposition() []byte {
+	p.t.Helper()
+	resp, err := p.client.Get("http://" + p.metrics + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return page
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -77,16 +76,7 @@ func TestQueue(t *testing.T) {
 // gauge is a metric without labels.
 func (p *process) gauge(name string) float64 {
 	p.t.Helper()
-	resp, err := p.client.Get("http://" + p.metrics + "/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	page, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(page)
+	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(p.exposition())
 	if m == nil {
 		p.t.Fatalf("no metric %s", name)
 	}
