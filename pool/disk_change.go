@@ -7,19 +7,24 @@ import (
 	"github.com/blockmill/blockmill/pool/provision"
 )
 
-// GrowDisk gives a disk a larger size, which nothing may have open for writing.
-// The files grow before the record says so. The hydration of a lazy disk stops
-// meanwhile.
+// GrowDisk gives a disk a larger size, which nothing may have open: who has it
+// would go on with the size, and the map, of before. The files grow before the
+// record says so. The hydration of a lazy disk stops meanwhile.
 func (n *Node) GrowDisk(ctx context.Context, id DiskID, size int64) (Disk, error) {
 	d, release, err := n.UseDisk(id, true)
 	if err != nil {
 		return d, err
 	}
 	defer release()
+	n.hydration.pause(id) // which has it open
 	if d.lazy() {
-		n.hydration.pause(id)
 		defer n.hydrate(id)
 	}
+	admit, err := n.open.bar(id)
+	if err != nil {
+		return d, fmt.Errorf("grow disk %s: %w", id, err)
+	}
+	defer admit()
 	grown, err := n.disks.change(ctx, id, func(d *Disk) error {
 		if err := (origin{least: d.Size}).fits(size); err != nil {
 			return err

@@ -38,7 +38,7 @@ func (o *OpenDisk) Close() error { return o.close() }
 
 // openDisks are the disks that are open. The zero value works.
 type openDisks struct {
-	mu sync.Mutex // held while a disk is opened or closed
+	mu sync.Mutex // held while a disk is opened, closed or grown; taken before a row's writing
 	by map[DiskID]*diskFiles
 }
 
@@ -48,6 +48,17 @@ type diskFiles struct {
 	readOnly bool
 	close    func() error
 	users    int
+}
+
+// bar keeps disks from being opened until admit is called; ErrInUse when
+// somebody has this one open.
+func (o *openDisks) bar(id DiskID) (admit func(), err error) {
+	o.mu.Lock()
+	if o.by[id] != nil {
+		o.mu.Unlock()
+		return nil, fmt.Errorf("disk %s is open: %w", id, ErrInUse)
+	}
+	return o.mu.Unlock, nil
 }
 
 // OpenDisk opens a disk for reading and writing, beside others who have it open;

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -158,6 +159,49 @@ func TestLazyDisk(t *testing.T) {
 	}
 	if k := filesIn(t, dir); k != 0 {
 		t.Errorf("%d files are left", k)
+	}
+}
+
+// A disk that a client has open does not grow: the client would go on with the map
+// and the size of before, and lose what it writes.
+func TestOpenDiskDoesNotGrow(t *testing.T) {
+	for _, method := range []provision.Method{provision.Lazy, provision.Copy} {
+		s := makeStore(t, blockiotest.NewMemVolume())
+		dir := t.TempDir()
+		opts := []provision.Method{method}
+		open := func() *pool.Node {
+			n, err := pool.Open(t.Context(), pool.Options{Store: s, Disks: []provision.Options{{Path: dir, Methods: opts, FillRate: 1, Reserve: -1}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		n := open()
+		img := makeImage(t, n, named("image"), "guest")
+		d := createDisk(t, n, diskOf("disk", img.ID))
+		o, err := n.OpenDisk(t.Context(), d.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.GrowDisk(t.Context(), d.ID, 2*d.Size); !errors.Is(err, pool.ErrInUse) {
+			t.Errorf("%s: grow a disk that is open: %v, want %v", method, err, pool.ErrInUse)
+		}
+		if _, err := o.Device.(io.WriterAt).WriteAt([]byte("written"), 1<<20); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(o.Close(), n.Close()); err != nil {
+			t.Fatal(err)
+		}
+		n = open()
+		if got := contentOf(t, n, d.ID)[1<<20:]; !bytes.HasPrefix(got, []byte("written")) {
+			t.Errorf("%s: what was written and synced is lost: %q", method, got[:7])
+		}
+		if _, err := n.GrowDisk(t.Context(), d.ID, 2*d.Size); err != nil {
+			t.Errorf("%s: grow a disk that nobody has: %v", method, err)
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

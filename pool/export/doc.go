@@ -11,8 +11,9 @@
 //     hypervisor reads the file itself.
 //   - Of a disk one client at a time writes; all connections of a client count
 //     as one. It takes the disk with its first change and has it until its last
-//     connection that wrote ends: then the disk is synced. Snapshots, deletion
-//     and growth are refused meanwhile.
+//     connection that wrote ends: then the disk is synced. Snapshots and
+//     deletion are refused meanwhile, and growth as long as anybody has the disk
+//     open.
 //   - A client's first change waits, for a while, for who has the disk.
 //
 // All methods are safe for concurrent use.
