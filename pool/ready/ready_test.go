@@ -329,26 +329,65 @@ func TestConcurrent(t *testing.T) {
 	})
 }
 
-// A refill that finds its pool about to be closed has not failed.
+// A refill that finds its pool about to be closed has not failed, and who waits for
+// it is told.
 func TestGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &factory{fail: fmt.Errorf("deleted: %w", ready.ErrNoPool)}
 		s := ready.New(ready.Options{Maker: f})
 		defer s.Stop()
 		s.Open("img", ready.Settings{}, nil)
-		done := make(chan error)
-		go func() {
-			_, err := s.Take(t.Context(), "img", true)
-			done <- err
-		}()
-		if st := stat(t, s, "img"); st.Failures > 0 || st.Waiting != 1 {
+		if _, err := s.Take(t.Context(), "img", true); !errors.Is(err, ready.ErrNoPool) {
+			t.Errorf("waited: %v, want %v", err, ready.ErrNoPool)
+		}
+		if st := stat(t, s, "img"); st.Failures > 0 || st.Waiting != 0 {
 			t.Errorf("%d failures, %d wait", st.Failures, st.Waiting)
 		}
 		if err := s.Close("img"); err != nil {
 			t.Error(err)
 		}
-		if err := <-done; !errors.Is(err, ready.ErrStopped) {
-			t.Errorf("waited: %v, want %v", err, ready.ErrStopped)
+	})
+}
+
+// Creates that wait are told when their disks cannot be made: none waits for what
+// is tried again later, however many there are.
+func TestWaitersAreTold(t *testing.T) {
+	for _, fail := range []error{errors.New("disk is full"), ready.ErrNoPool} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &factory{takes: time.Second}
+			f.failWith(fail)
+			s := ready.New(ready.Options{Maker: f})
+			defer s.Stop()
+			s.Open("img", ready.Settings{}, nil)
+			time.Sleep(time.Hour) // a pool that has failed for long is tried seldom
+			began := time.Now()
+			var all sync.WaitGroup
+			for range 30 {
+				all.Go(func() {
+					if _, err := s.Take(t.Context(), "img", true); !errors.Is(err, fail) {
+						t.Errorf("take: %v, want %v", err, fail)
+					}
+				})
+			}
+			all.Wait()
+			if took := time.Since(began); took > time.Minute {
+				t.Errorf("30 creates waited %v for disks that cannot be made in a second each", took)
+			}
+		})
+	}
+}
+
+// A maker that says that it was cancelled, when nobody did, is tried again later.
+func TestCancelledByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &factory{takes: time.Millisecond}
+		f.failWith(context.Canceled)
+		s := ready.New(ready.Options{Maker: f})
+		defer s.Stop()
+		s.Open("img", ready.Settings{}, nil)
+		time.Sleep(time.Minute)
+		if st := stat(t, s, "img"); st.Failures == 0 || st.Failures > 10 {
+			t.Errorf("%d failures in a minute, want a few", st.Failures)
 		}
 	})
 }

@@ -56,15 +56,16 @@ func (s *Stock) byNeed(now time.Time) []*pool {
 	return all
 }
 
-// wants says whether one more disk is to be made for a pool. Mu is held.
+// wants says whether one more disk is to be made for a pool. A create that waits is
+// worth a try at once, whatever came of those before. Mu is held.
 func (s *Stock) wants(p *pool, now time.Time) bool {
-	if p.making >= s.opts.Rule.Parallel || now.Before(p.retry) {
+	if p.making >= s.opts.Rule.Parallel {
 		return false
 	}
 	if len(p.waiters) > p.making {
 		return true
 	}
-	return len(p.ready)+p.making-len(p.waiters) < p.target(now, s.opts.IdleLimit) && s.affords(p)
+	return !now.Before(p.retry) && len(p.ready)+p.making-len(p.waiters) < p.target(now, s.opts.IdleLimit) && s.affords(p)
 }
 
 // affords says whether the byte budget has room for one more of a pool's disks,
@@ -135,11 +136,12 @@ func (s *Stock) refilled(p *pool, b provision.Backing, took time.Duration) {
 }
 
 // failed notes a refill that failed: the first who waits is told, and the next
-// one is tried later and later. Mu is held.
+// one for the stock is tried later and later. Mu is held.
 func (s *Stock) failed(p *pool, err error) {
-	if s.stopped || errors.Is(err, context.Canceled) {
+	if s.stopped {
 		return
 	}
+	p.fail(err)
 	if errors.Is(err, ErrNoPool) {
 		p.retry = time.Now().Add(time.Second) // it is closed before
 		return
@@ -147,7 +149,6 @@ func (s *Stock) failed(p *pool, err error) {
 	p.failures++
 	p.counts.Failures++
 	p.retry = time.Now().Add(min(time.Second<<min(p.failures-1, 6), time.Minute))
-	p.fail(err)
 	s.note(p, Failed, 0, err.Error())
 	s.opts.Logger.Error("a ready disk could not be made", "pool", p.key, "reason", err)
 }
