@@ -120,9 +120,32 @@ func (n *Node) imageMade(_ context.Context, img Image) {
 	for _, d := range n.dirs {
 		d.KeepBase(img.Manifest)
 	}
-	if img.Pooled && len(n.dirs) > 0 {
-		n.stock.Open(ready.Key(img.ID), ready.Settings{}, nil)
+	if !img.Pooled || len(n.dirs) == 0 {
+		return
 	}
+	if unlock, err := n.lockPool(img.ID); err == nil { // else it is deleted already
+		n.stock.Open(ready.Key(img.ID), ready.Settings{}, nil)
+		unlock()
+	}
+}
+
+// lockPool keeps an image with a pool from being deleted, and its pool from being
+// changed by others, until unlock is called.
+func (n *Node) lockPool(id ImageID) (unlock func(), err error) {
+	r, err := n.images.lock(id)
+	if err != nil {
+		return nil, err
+	}
+	img := n.images.value(r)
+	err = checkReady(imageKind, string(id), img.Status, nil)
+	if err == nil && !img.Pooled {
+		err = ErrNotPooled
+	}
+	if err != nil {
+		r.writing.Unlock()
+		return nil, err
+	}
+	return r.writing.Unlock, nil
 }
 
 // imageGone ends the pool of an image that has been deleted.
@@ -138,14 +161,12 @@ func (n *Node) imageGone(ctx context.Context, img Image) {
 
 // SetPool changes the settings of the pool of an image, durably.
 func (n *Node) SetPool(ctx context.Context, id ImageID, s ready.Settings) (ready.Stat, error) {
-	img, err := n.readyImage(id)
-	switch {
-	case err != nil:
-	case !img.Pooled:
-		err = ErrNotPooled
-	default:
-		err = s.Validate()
+	unlock, err := n.lockPool(id)
+	if err != nil {
+		return ready.Stat{}, fmt.Errorf("set pool of image %s: %w", id, err)
 	}
+	defer unlock()
+	err = s.Validate()
 	var payload []byte
 	if err == nil {
 		payload, err = json.Marshal(poolRecord{recordVersion, s})
@@ -155,10 +176,6 @@ func (n *Node) SetPool(ctx context.Context, id ImageID, s ready.Settings) (ready
 	}
 	if err != nil {
 		return ready.Stat{}, fmt.Errorf("set pool of image %s: %w", id, err)
-	}
-	if _, err := n.readyImage(id); err != nil { // deleted in the meantime
-		n.forgetPool(ctx, id)
-		return ready.Stat{}, err
 	}
 	n.stock.Open(ready.Key(id), s, nil)
 	return n.stock.Stat(ready.Key(id))

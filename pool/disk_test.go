@@ -2,8 +2,10 @@ package pool_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/blockmill/blockmill/blockio/blockiotest"
@@ -212,6 +214,51 @@ func TestDiskUse(t *testing.T) {
 	r2()
 	if err := n.DeleteDisk(t.Context(), d.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// A pool whose settings change while its image is deleted goes with the image, and
+// the last of two changes is the one that is kept.
+func TestSetPoolRaces(t *testing.T) {
+	s := makeStore(t, blockiotest.NewMemVolume())
+	dir := t.TempDir()
+	n := openDisks(t, s, dir)
+	img := named("kept")
+	img.Pooled = true
+	img = makeImage(t, n, img, "guest")
+	for i := range 300 {
+		gone := named(fmt.Sprintf("gone-%d", i))
+		gone.Pooled = true
+		gone = makeImage(t, n, gone, "guest")
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := n.DeleteImage(t.Context(), gone.ID); err != nil {
+				t.Error(err)
+			}
+		})
+		for k := range 3 {
+			all.Go(func() {
+				// It may be deleted already.
+				_, _ = n.SetPool(t.Context(), gone.ID, ready.Settings{Max: -1})
+			})
+			all.Go(func() {
+				if _, err := n.SetPool(t.Context(), img.ID, ready.Settings{Max: 4*i + k + 1}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if all := n.Pools().Stats(); len(all) != 1 {
+		t.Errorf("%d pools, of one image", len(all))
+	}
+	now, err := n.Pools().Stat(ready.Key(img.ID))
+	if err := errors.Join(err, n.Close()); err != nil {
+		t.Fatal(err)
+	}
+	n = openDisks(t, s, dir)
+	if kept, err := n.Pools().Stat(ready.Key(img.ID)); err != nil || kept.Settings != now.Settings {
+		t.Errorf("after a restart %+v, %v, before it %+v", kept.Settings, err, now.Settings)
 	}
 }
 
