@@ -14,8 +14,9 @@ import (
 	"github.com/blockmill/blockmill/api/auth"
 )
 
-// readers are the beginnings of the names of methods that change nothing.
-var readers = [...]string{"Get", "List", "Watch", "Check", "Stat", "Events", "Attach", "ServerReflection"}
+// readers are the beginnings of the names of methods that change nothing, and let
+// nobody use anything either.
+var readers = [...]string{"Get", "List", "Watch", "Check", "Stat", "Events", "ServerReflection"}
 
 func isMutation(method string) bool {
 	name := method[strings.LastIndexByte(method, '/')+1:]
@@ -33,7 +34,7 @@ var named = [...]protoreflect.Name{
 	"folder_id", "image_id", "disk_id", "snapshot_id", "resource_id", "operation_id", "name", "family",
 }
 
-// audit logs a mutation.
+// audit logs a mutation, or its refusal; the request is nil when nobody has read it.
 func (s *Server) audit(ctx context.Context, method string, req, resp any, err error) {
 	if !isMutation(method) {
 		return

@@ -15,7 +15,8 @@
 //
 //   - No method is reached without a subject in its context, but for health,
 //     reflection and the list of endpoints.
-//   - Each mutation leaves one audit line, whatever becomes of it.
+//   - Each mutation leaves one audit line, whatever becomes of it, and so does one
+//     that is refused before its message is read.
 //   - A panic in a method is its INTERNAL error; its text goes to the log alone.
 //   - REST has no behaviour of its own: its requests go through the same
 //     interceptors as those of gRPC.

@@ -18,15 +18,12 @@ import (
 func (s *Server) gate(ctx context.Context, info *tap.Info) (context.Context, error) {
 	known, err := s.authenticated(ctx, info.FullMethodName)
 	if err != nil {
-		err = s.statusError(err)
-		s.opts.Metrics.refusedCall(status.Code(err))
-		return nil, err
+		return nil, s.turnAway(ctx, info.FullMethodName, s.statusError(err))
 	}
 	_, isKnown := auth.FromContext(known)
 	call := s.calls.of(isKnown, s.isStream(info.FullMethodName))
 	if !call.take() {
-		s.opts.Metrics.refusedCall(codes.ResourceExhausted)
-		return nil, status.Error(codes.ResourceExhausted, "too many calls at once")
+		return nil, s.turnAway(known, info.FullMethodName, status.Error(codes.ResourceExhausted, "too many calls at once"))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(s.opts.Limits.Receive, func() {
@@ -41,6 +38,16 @@ func (s *Server) gate(ctx context.Context, info *tap.Info) (context.Context, err
 	return context.WithValue(ctx, lateKey{}, late), nil
 }
 
+// turnAway notes a call that the gate does not let in, and gives the error that it
+// is answered with. Names that no method has are not noted: they are the caller's.
+func (s *Server) turnAway(ctx context.Context, method string, err error) error {
+	s.opts.Metrics.refusedCall(status.Code(err))
+	if s.isMethod(method) {
+		s.audit(ctx, method, nil, nil, err)
+	}
+	return err
+}
+
 type lateKey struct{}
 
 // received says of a call that its message is there.
@@ -52,16 +59,22 @@ func received(ctx context.Context) {
 
 // isStream says whether a method may send or take more than one message. One that
 // does not exist is none.
-func (s *Server) isStream(method string) bool {
-	s.streamsOnce.Do(func() {
-		s.streams = make(map[string]bool)
+func (s *Server) isStream(method string) bool { return s.served()[method] }
+
+func (s *Server) isMethod(method string) bool {
+	_, ok := s.served()[method]
+	return ok
+}
+
+// served are the methods, and whether they are streams.
+func (s *Server) served() map[string]bool {
+	s.methodsOnce.Do(func() {
+		s.methods = make(map[string]bool)
 		for service, info := range s.grpc.GetServiceInfo() {
 			for _, m := range info.Methods {
-				if m.IsServerStream || m.IsClientStream {
-					s.streams["/"+service+"/"+m.Name] = true
-				}
+				s.methods["/"+service+"/"+m.Name] = m.IsServerStream || m.IsClientStream
 			}
 		}
 	})
-	return s.streams[method]
+	return s.methods
 }

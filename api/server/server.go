@@ -52,8 +52,8 @@ type Server struct {
 	limit  atomic.Int64 // of each listener's connections
 	calls  *shares      // of gRPC
 
-	streamsOnce sync.Once
-	streams     map[string]bool // the methods that are streams, made at the first call
+	methodsOnce sync.Once
+	methods     map[string]bool // what is served, and whether it is a stream; made at the first call
 
 	mu   sync.Mutex
 	rest []*http.Server // guarded by mu

@@ -320,7 +320,7 @@ func TestRESTRefusals(t *testing.T) {
 	}
 }
 
-func TestForeignIsAsUnknown(t *testing.T) {
+func TestForeignOperations(t *testing.T) {
 	r := start(t, server.Limits{})
 	foreign := r.submit(t, "wait", "theirs")
 	own := r.submit(t, "wait", "mine")

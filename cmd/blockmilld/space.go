@@ -64,7 +64,7 @@ func (s *space) check() error {
 
 // goOn are the beginnings of the names of mutations that need no space, or give
 // some back.
-var goOn = [...]string{"Delete", "Cancel", "CollectGarbage", "Scrub"}
+var goOn = [...]string{"Delete", "Cancel", "CollectGarbage", "Scrub", "Attach"}
 
 // refuse refuses a mutation for which there is no room.
 func (s *space) refuse(method string) error {
