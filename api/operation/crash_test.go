@@ -4,10 +4,13 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/blockmill/blockmill/api/operation"
@@ -91,6 +94,42 @@ func TestALogThatWasNotBegun(t *testing.T) {
 	closeEngine(t, e)
 	if err := os.WriteFile(filepath.Join(dir, "badger", "00042.mem"), nil, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if e, err = operation.Open(t.Context(), operation.Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	defer closeEngine(t, e)
+	if _, err := e.Get(op.Id); err != nil {
+		t.Errorf("the operation is gone: %v", err)
+	}
+}
+
+// TestOperationsOutliveAFullDisk opens operations where no file may be written,
+// which is no reason to begin them anew.
+func TestOperationsOutliveAFullDisk(t *testing.T) {
+	const dirVariable = "OPERATIONS_WHERE_NO_FILE_MAY_BE_WRITTEN"
+	if dir := os.Getenv(dirVariable); dir != "" {
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := syscall.Setrlimit(unix.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 64 << 10, Max: 64 << 10}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := operation.Open(t.Context(), operation.Options{Dir: dir}); err == nil {
+			t.Fatal("opened where no file can be written")
+		}
+		os.Exit(0) // before Badger's goroutines are looked for
+	}
+	dir := t.TempDir()
+	e, err := operation.Open(t.Context(), operation.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Register("script", &killer{})
+	op := submit(t, e, spec("stay")) // not started, so it stays queued
+	closeEngine(t, e)
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), dirVariable+"="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	if e, err = operation.Open(t.Context(), operation.Options{Dir: dir}); err != nil {
 		t.Fatal(err)

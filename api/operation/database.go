@@ -3,6 +3,7 @@ package operation
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ type database struct {
 }
 
 // openDatabase opens the database in dir, or in memory when dir is empty. One that
-// cannot be used is removed and begun again, empty.
+// cannot be used is removed and begun again, empty, where a new one can be.
 func openDatabase(dir string, log *slog.Logger) (*database, error) {
 	if dir == "" {
 		return tryDatabase("", log)
@@ -55,18 +56,43 @@ func openDatabase(dir string, log *slog.Logger) (*database, error) {
 		return nil, err
 	}
 	dir = filepath.Join(dir, "badger")
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		// beginAnew may have been cut short.
+		if err := os.Rename(dir+asideSuffix, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			log.Warn("operations of before stay put aside", "dir", dir+asideSuffix, "reason", err)
+		}
+	}
 	d, err := tryDatabase(dir, log)
 	if err != nil {
-		log.Warn("the operations cannot be read and are begun anew", "dir", dir, "reason", err)
-		if err = os.RemoveAll(dir); err == nil {
-			d, err = tryDatabase(dir, log)
-		}
+		d, err = beginAnew(dir, err, log)
 	}
 	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("open operations: %w", err)
 	}
 	d.lock = lock
+	return d, nil
+}
+
+// asideSuffix is that of a database that could not be opened.
+const asideSuffix = ".unreadable"
+
+// beginAnew opens an empty database in the place of one that cannot be opened. When
+// that cannot be opened either, as where the disk is full, the old one was not to
+// blame and stays.
+func beginAnew(dir string, why error, log *slog.Logger) (*database, error) {
+	aside := dir + asideSuffix
+	if err := errors.Join(os.RemoveAll(aside), os.Rename(dir, aside)); err != nil {
+		return nil, errors.Join(why, err)
+	}
+	d, err := tryDatabase(dir, log)
+	if err != nil {
+		return nil, errors.Join(why, os.RemoveAll(dir), os.Rename(aside, dir))
+	}
+	log.Warn("the operations cannot be read and are begun anew", "dir", dir, "reason", why)
+	if err := os.RemoveAll(aside); err != nil {
+		log.Warn("operations that cannot be read are left over", "dir", aside, "reason", err)
+	}
 	return d, nil
 }
 
