@@ -46,9 +46,10 @@ func (e *Engine) Cancel(ctx context.Context, id string) (*opb.Operation, error) 
 // abandonQueued ends a job that was never run, or not since the restart.
 func (e *Engine) abandonQueued(ctx context.Context, j *job) {
 	r, err := e.running(j)
-	if err == nil {
-		abandon(ctx, e.handlers[j.kind], r)
+	if err != nil {
+		e.opts.Logger.Warn("what a cancelled operation was is not known", "operation", j.id, "reason", err)
 	}
+	abandon(ctx, e.handlers[j.kind], r)
 	e.finish(j, nil, ErrCancelled)
 }
 

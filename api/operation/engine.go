@@ -33,9 +33,11 @@ type Engine struct {
 	claims    map[keyScope]chan struct{} // keys that Submit is deciding on
 	queue     queue
 	history   history
-	pruned    time.Time // of what was submitted until then some may be forgotten
 	seq       uint64
 	closing   bool
+
+	pruning sync.Mutex // held by who prunes; taken before mu and storage
+	pruned  time.Time  // of what was submitted until then some may be forgotten; guarded by pruning
 }
 
 // Open opens the engine and finds what was submitted before. Nothing is at work

@@ -221,6 +221,35 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// What an operation had reserved is given up when its handler panics, and when it
+// is not run because the database fails.
+func TestAbandonedWhenNotRun(t *testing.T) {
+	s := newScript()
+	e := open(t, operation.Options{Workers: 1}, s)
+	defer closeEngine(t, e)
+	for _, inline := range []bool{false, true} {
+		what := spec("panic")
+		what.Inline = inline
+		wait(t, e, submit(t, e, what).Id)
+	}
+	if diff := cmp.Diff([]string{"panic", "panic"}, s.abandoned); diff != "" {
+		t.Errorf("after panics: %s", diff)
+	}
+	s.abandoned = nil
+	first := submit(t, e, spec("wait"))
+	for <-s.begun != "wait" { // it has the one worker then
+	}
+	second := submit(t, e, spec("do"))
+	giveBack := operation.WithoutDatabase(e)
+	close(s.release)
+	wait(t, e, first.Id)
+	wait(t, e, second.Id)
+	giveBack()
+	if len(s.abandoned) != 1 {
+		t.Errorf("one was not run, and %d were abandoned", len(s.abandoned))
+	}
+}
+
 func TestInlineThatTakesLonger(t *testing.T) {
 	s := newScript()
 	e := open(t, operation.Options{}, s)

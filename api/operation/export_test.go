@@ -25,3 +25,16 @@ func Has(e *Engine, id string) bool {
 	p, err := e.read(recordKey, id)
 	return err == nil && p != nil
 }
+
+// WithoutDatabase takes the database away until it is given back.
+func WithoutDatabase(e *Engine) (giveBack func()) {
+	e.storage.Lock()
+	defer e.storage.Unlock()
+	db := e.db
+	e.db = nil
+	return func() {
+		e.storage.Lock()
+		defer e.storage.Unlock()
+		e.db = db
+	}
+}

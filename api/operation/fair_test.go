@@ -191,6 +191,28 @@ func TestHistoryIsPruned(t *testing.T) {
 	})
 }
 
+// Operations that end at once prune at once.
+func TestPrunedByMany(t *testing.T) {
+	e := open(t, operation.Options{HistoryCount: 8}, newScript())
+	defer closeEngine(t, e)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 20 {
+				what := spec("do")
+				what.Inline = true
+				if _, err := e.Submit(t.Context(), what); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if page, _, err := e.List(operation.Query{Folder: "f", Size: 1000}); err != nil || len(page) > 16 {
+		t.Errorf("%d are left, %v", len(page), err)
+	}
+}
+
 func TestPages(t *testing.T) {
 	s := newScript()
 	e := open(t, operation.Options{}, s)

@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"runtime/debug"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -24,8 +25,8 @@ type Restorer interface {
 }
 
 // Abandoner is a Handler with something to undo when an operation ends that is
-// not run, or not run again: what was reserved for it, and what its
-// checkpoint names.
+// not run, or not run again, or whose handler panicked: what was reserved for
+// it, and what its checkpoint names.
 type Abandoner interface {
 	Abandon(ctx context.Context, op *Running)
 }
@@ -44,8 +45,14 @@ func restore(ctx context.Context, h Handler, op *Running) error {
 	return nil
 }
 
-// abandon calls a handler's Abandon, if it has one.
+// abandon calls a handler's Abandon, if it has one. It may come after a panic, and
+// panic itself.
 func abandon(ctx context.Context, h Handler, op *Running) {
+	defer func() {
+		if p := recover(); p != nil {
+			op.Logger().Error("what an operation held may be left over", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	if a, ok := h.(Abandoner); ok {
 		a.Abandon(ctx, op)
 	}

@@ -47,8 +47,12 @@ func (e *Engine) pruneAlways() {
 }
 
 // prune forgets operations that ended too long ago, or that are too many, and
-// their idempotency keys with them.
+// their idempotency keys with them. While somebody does, nobody else has to.
 func (e *Engine) prune(now time.Time) {
+	if !e.pruning.TryLock() {
+		return
+	}
+	defer e.pruning.Unlock()
 	for {
 		e.mu.Lock()
 		old := e.history.cut(e.opts.HistoryCount, now.Add(-e.opts.HistoryAge), pruneBatch)

@@ -105,6 +105,7 @@ func (e *Engine) restoreOne(ctx context.Context, j *job) {
 	r, err := e.running(j)
 	switch {
 	case err != nil:
+		abandon(ctx, h, r)
 		e.finish(j, nil, err)
 	case j.cancelled:
 		abandon(ctx, h, r)
@@ -126,7 +127,8 @@ func (e *Engine) restoreOne(ctx context.Context, j *job) {
 	}
 }
 
-// running reads what a handler needs of a job.
+// running reads what a handler needs of a job. After an error it has what
+// Abandon needs.
 func (e *Engine) running(j *job) (*Running, error) {
 	r := &Running{engine: e, job: j}
 	for _, part := range []struct {
@@ -135,7 +137,7 @@ func (e *Engine) running(j *job) (*Running, error) {
 	}{{requestKey, &r.request}, {privateKey, &r.private}, {stateKey, &r.state}} {
 		p, err := e.read(part.kind, j.id)
 		if err != nil {
-			return nil, fmt.Errorf("read operation %s: %w", j.id, err)
+			return r, fmt.Errorf("read operation %s: %w", j.id, err)
 		}
 		*part.into = p
 	}

@@ -62,11 +62,10 @@ func (e *Engine) carryOut(ctx context.Context, j *job) {
 		err = e.attempt(j)
 	}
 	var response proto.Message
-	switch {
-	case errors.Is(err, errAttempts):
-		abandon(ctx, e.handlers[j.kind], r)
-	case err == nil:
+	if err == nil {
 		response, err = e.call(ctx, r)
+	} else if !e.left(j) {
+		abandon(ctx, e.handlers[j.kind], r)
 	}
 	e.opts.Metrics.ran(j.kind, time.Since(began))
 	if err != nil && e.left(j) {
@@ -91,6 +90,7 @@ func (e *Engine) call(ctx context.Context, r *Running) (response proto.Message, 
 		if p := recover(); p != nil {
 			r.Logger().Error("a handler panicked", "panic", p, "stack", string(debug.Stack()))
 			response, err = nil, fmt.Errorf("internal error in operation %s", r.job.id)
+			abandon(context.WithoutCancel(ctx), e.handlers[r.job.kind], r)
 		}
 	}()
 	response, err = e.handlers[r.job.kind].Run(ctx, r)
