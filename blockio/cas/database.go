@@ -23,6 +23,10 @@ const (
 	// databaseDir is Badger's directory inside that of the index.
 	databaseDir = "badger"
 
+	// tableSize is how long the tables of every level get. Merging some takes
+	// twice their length for each that is made.
+	tableSize = 2 << 20
+
 	locationSize = 16 + 4 + 4 + 4 + 4 + 1
 	layout       = 1
 )
@@ -76,8 +80,10 @@ func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d
 		WithValueLogFileSize(1 << 20).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
+		WithBaseTableSize(tableSize).
 		WithNumCompactors(2).
 		WithLogger(badgerLog{log})
+	opt.TableSizeMultiplier = 1
 	db, err := badger.Open(opt)
 	if err != nil {
 		return nil, fmt.Errorf("open index %s: %w", dir, err)
@@ -206,33 +212,41 @@ func (d *database) forget(id SegmentID, entries []entry) error {
 // segments lists the markers.
 func (d *database) segments() (map[SegmentID]bool, error) {
 	found := make(map[SegmentID]bool)
-	err := d.scan(context.Background(), markerKey, func(key []byte) {
-		if len(key) == len(SegmentID{}) {
-			found[SegmentID(key)] = true
+	err := d.scan(context.Background(), []byte{markerKey}, func(key []byte) {
+		if len(key) == 1+len(SegmentID{}) {
+			found[SegmentID(key[1:])] = true
 		}
 	})
 	return found, err
 }
 
-// chunks calls each for every chunk.
+// chunks calls each for every chunk that was there when it began. It looks at a part
+// of them at a time: what is looked at stays on the disk and in memory, also when a
+// merge has made it anew.
 func (d *database) chunks(ctx context.Context, each func(chunkID)) error {
-	return d.scan(ctx, chunkKey, func(key []byte) {
-		if len(key) == len(chunkID{}) {
-			each(chunkID(key))
+	for first := range 256 {
+		err := d.scan(ctx, []byte{chunkKey, byte(first)}, func(key []byte) {
+			if len(key) == 1+len(chunkID{}) {
+				each(chunkID(key[1:]))
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
+	}
+	return nil
 }
 
-// scan calls each with the rest of every key that begins with kind.
-func (d *database) scan(ctx context.Context, kind byte, each func(rest []byte)) error {
+// scan calls each with every key that begins with prefix.
+func (d *database) scan(ctx context.Context, prefix []byte, each func(key []byte)) error {
 	return d.db.View(func(tx *badger.Txn) error {
-		it := tx.NewIterator(badger.IteratorOptions{Prefix: []byte{kind}})
+		it := tx.NewIterator(badger.IteratorOptions{Prefix: prefix})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			each(it.Item().Key()[1:])
+			each(it.Item().Key())
 		}
 		return nil
 	})

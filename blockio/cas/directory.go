@@ -57,9 +57,10 @@ type location struct {
 type directories struct {
 	most int
 
-	mu    sync.RWMutex
-	byID  map[SegmentID]*list.Element // guarded by mu
-	order *list.List                  // of *directory, latest first; guarded by mu
+	mu     sync.RWMutex
+	byID   map[SegmentID]*list.Element // guarded by mu
+	order  *list.List                  // of *directory, latest first; guarded by mu
+	chunks int                         // in the directories; guarded by mu
 	// asked counts single chunks that were looked up in segments whose
 	// directories are not cached. Guarded by mu.
 	asked map[SegmentID]int
@@ -71,6 +72,9 @@ const (
 	directoryPays = 16
 	// askedMost bounds the segments that are counted.
 	askedMost = 4 << 10
+	// cachedChunks bounds the chunks of the directories, at 60 bytes or so each:
+	// those of small chunks are long.
+	cachedChunks = 128 << 10
 )
 
 func newDirectories(most int) *directories {
@@ -110,17 +114,22 @@ func (ds *directories) put(d *directory) {
 		return
 	}
 	ds.byID[d.id] = ds.order.PushFront(d)
-	for ds.order.Len() > ds.most {
-		last := ds.order.Back()
-		delete(ds.byID, ds.order.Remove(last).(*directory).id)
+	ds.chunks += len(d.entries)
+	for n := ds.order.Len(); n > ds.most || n > 1 && ds.chunks > cachedChunks; n-- {
+		ds.removeLocked(ds.order.Back())
 	}
+}
+
+func (ds *directories) removeLocked(el *list.Element) {
+	d := ds.order.Remove(el).(*directory)
+	delete(ds.byID, d.id)
+	ds.chunks -= len(d.entries)
 }
 
 func (ds *directories) drop(id SegmentID) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if el, ok := ds.byID[id]; ok {
-		ds.order.Remove(el)
-		delete(ds.byID, id)
+		ds.removeLocked(el)
 	}
 }

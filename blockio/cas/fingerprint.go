@@ -17,12 +17,15 @@ type fingerprints struct {
 	// complete says that every chunk of the index is in the tables; until
 	// then all are possibly known. Guarded by mu.
 	complete bool
-	count    int // tags; guarded by mu
+	last     int // tags in the last table; guarded by mu
 }
 
 const (
 	bucketTags   = 8
 	firstBuckets = 1 << 10
+
+	// anyTag in the first slot of a bucket stands for every tag.
+	anyTag = 1<<16 - 1
 )
 
 // tagTable is an array of buckets, a power of two long. Tag 0 is an empty slot.
@@ -31,7 +34,7 @@ type tagTable [][bucketTags]uint16
 // tagOf splits a chunk's digest, which is as good as random, into a tag and two
 // bucket choices.
 func tagOf(id chunkID) (tag uint16, b1, b2 uint32) {
-	tag = max(binary.LittleEndian.Uint16(id[:]), 1)
+	tag = min(max(binary.LittleEndian.Uint16(id[:]), 1), anyTag-1)
 	return tag, binary.LittleEndian.Uint32(id[2:]), binary.LittleEndian.Uint32(id[6:])
 }
 
@@ -44,7 +47,7 @@ func (t tagTable) has(id chunkID) bool {
 			return true
 		}
 	}
-	return false
+	return first[0] == anyTag || second[0] == anyTag
 }
 
 // add puts a tag into the emptier of its buckets; false when both are full.
@@ -65,13 +68,20 @@ func (t tagTable) add(id chunkID) bool {
 	return false
 }
 
+// give makes a full bucket of the chunk say yes to all.
+func (t tagTable) give(id chunkID) {
+	_, b1, _ := tagOf(id)
+	t[b1&uint32(len(t)-1)][0] = anyTag
+}
+
 // maybe is false only when the chunk is surely not in the index.
 func (f *fingerprints) maybe(id chunkID) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if !f.complete {
-		return true
-	}
+	return !f.complete || f.hasLocked(id)
+}
+
+func (f *fingerprints) hasLocked(id chunkID) bool {
 	for _, t := range f.tables {
 		if t.has(id) {
 			return true
@@ -89,18 +99,27 @@ func (f *fingerprints) add(entries []entry) {
 	}
 }
 
+// addLocked adds a chunk's tag, unless maybe says yes already: segments that are
+// written anew bring the same chunks over and over.
 func (f *fingerprints) addLocked(id chunkID) {
+	if f.hasLocked(id) {
+		return
+	}
 	if len(f.tables) == 0 {
 		f.tables = append(f.tables, make(tagTable, firstBuckets))
 	}
-	f.count++
 	last := f.tables[len(f.tables)-1]
-	if last.add(id) {
-		return
+	switch {
+	case last.add(id):
+		f.last++
+	case f.last < len(last)*bucketTags/4:
+		last.give(id)
+	default:
+		bigger := make(tagTable, 2*len(last))
+		bigger.add(id)
+		f.tables = append(f.tables, bigger)
+		f.last = 1
 	}
-	bigger := make(tagTable, 2*len(last))
-	bigger.add(id)
-	f.tables = append(f.tables, bigger)
 }
 
 // setComplete says that every chunk of the index was added.

@@ -27,16 +27,19 @@ type index struct {
 
 	mu    sync.Mutex
 	queue []*openSegment // sealed, not in the database yet; guarded by mu
-	busy  bool           // a goroutine drains the queue; guarded by mu
-	idle  *sync.Cond     // on mu: not busy any more, or the queue is shorter
-	err   error          // the last of the database; guarded by mu
+	// waiting counts the chunks of the queue. Guarded by mu.
+	waiting  int
+	waitMost int        // what it may be before imports wait
+	busy     bool       // a goroutine drains the queue; guarded by mu
+	idle     *sync.Cond // on mu: not busy any more, or the queue is shorter
+	err      error      // the last of the database; guarded by mu
 	// leftOut says why a segment is not in the index: the first of them that is
 	// damaged. Guarded by mu.
 	leftOut error
 }
 
 func newIndex(db *database, cached int, log *slog.Logger) *index {
-	x := &index{db: db, pending: newPending(), dirs: newDirectories(cached), log: log}
+	x := &index{db: db, pending: newPending(), dirs: newDirectories(cached), waitMost: waitMost, log: log}
 	x.idle = sync.NewCond(&x.mu)
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	return x
@@ -157,33 +160,34 @@ func (x *index) add(seg *openSegment) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.queue = append(x.queue, seg)
+	x.waiting += len(seg.entries)
 	if !x.busy {
 		x.busy = true
 		x.work.Go(x.drain)
 	}
 }
 
-// queueMost is how many segments may wait for the database before imports do: the
-// entries of 4 GiB or so.
-const queueMost = 64
+// waitMost is how many chunks may wait for the database before imports do: those of
+// 4 GiB or so, at about a hundred bytes of memory each.
+const waitMost = 128 << 10
 
 // room waits until the queue is short enough for more. A database that takes
 // nothing is an error then: the queue is memory.
 func (x *index) room(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.queue) >= queueMost && !x.busy {
+	if x.waiting >= x.waitMost && !x.busy {
 		x.busy = true
 		x.work.Go(x.drain)
 	}
-	for len(x.queue) >= queueMost && x.busy {
+	for x.waiting >= x.waitMost && x.busy {
 		x.idle.Wait()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
-	if len(x.queue) >= queueMost {
-		return fmt.Errorf("%d segments wait for the index: %w", len(x.queue), x.err)
+	if x.waiting >= x.waitMost {
+		return fmt.Errorf("%d chunks wait for the index: %w", x.waiting, x.err)
 	}
 	return nil
 }
@@ -205,6 +209,7 @@ func (x *index) drain() {
 			return
 		}
 		x.queue = x.queue[1:]
+		x.waiting -= len(seg.entries)
 		x.idle.Broadcast()
 		x.pending.forget(seg.state, seg.entries)
 	}

@@ -10,14 +10,16 @@ import (
 	"github.com/dgraph-io/badger/v4"
 )
 
-// sealedSegment is a segment of one chunk.
-func sealedSegment(n uint64) *openSegment {
+// sealedSegment is a segment of so many chunks.
+func sealedSegment(n uint64, chunks int) *openSegment {
 	var id chunkID
 	binary.LittleEndian.PutUint64(id[:], n)
-	return &openSegment{
-		id: SegmentID(id[:16]), state: &segmentState{},
-		entries: []entry{{id: id, off: segmentHeaderSize, stored: 1, raw: 1}},
+	seg := &openSegment{id: SegmentID(id[:16]), state: &segmentState{}}
+	for i := range chunks {
+		id[31] = byte(i)
+		seg.entries = append(seg.entries, entry{id: id, off: uint32(segmentHeaderSize + 64*i), stored: 1, raw: 1})
 	}
+	return seg
 }
 
 // TestIndexRoom fills the queue of the index faster than it is drained, and then
@@ -28,19 +30,24 @@ func TestIndexRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const each, most = 10, 640
 	x := newIndex(db, 4, log)
-	for n := range uint64(2 * queueMost) {
-		x.add(sealedSegment(n))
+	x.waitMost = most
+	for n := range uint64(2 * most / each) {
+		x.add(sealedSegment(n, each))
 		if err := x.room(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		x.mu.Lock()
-		if len(x.queue) >= queueMost {
-			t.Errorf("%d segments are in the queue", len(x.queue))
+		if x.waiting >= most {
+			t.Errorf("%d chunks wait for the database", x.waiting)
 		}
 		x.mu.Unlock()
 	}
-	if err := errors.Join(x.flush(), x.close()); err != nil {
+	if err := x.flush(); err != nil || x.waiting != 0 {
+		t.Errorf("%d chunks wait after a flush: %v", x.waiting, err)
+	}
+	if err := x.close(); err != nil {
 		t.Fatal(err)
 	}
 
@@ -49,13 +56,14 @@ func TestIndexRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	x = newIndex(&database{db: full}, 4, log)
-	for n := range uint64(queueMost - 1) {
-		x.add(sealedSegment(1<<32 + n))
+	x.waitMost = most
+	for n := range uint64(most/each - 1) {
+		x.add(sealedSegment(1<<32+n, each))
 	}
 	if err := x.room(t.Context()); err != nil {
 		t.Errorf("room for one more: %v", err)
 	}
-	x.add(sealedSegment(1 << 33))
+	x.add(sealedSegment(1<<33, each))
 	if err := x.room(t.Context()); !errors.Is(err, badger.ErrReadOnlyTxn) {
 		t.Errorf("room behind a database that takes nothing: %v", err)
 	}
