@@ -73,12 +73,17 @@ func (w *dirWriter) accept(p []byte, off int64) error {
 
 // Commit implements Writer.
 func (w *dirWriter) Commit(ctx context.Context, size int64) error {
+	return w.CommitAfter(ctx, size, func() error { return nil })
+}
+
+// CommitAfter implements AfterCommitter.
+func (w *dirWriter) CommitAfter(ctx context.Context, size int64, ready func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.done {
 		return fmt.Errorf("commit %s: %w", w.name, errFinished)
 	}
-	if err := w.commit(ctx, size); err != nil {
+	if err := w.commit(ctx, size, ready); err != nil {
 		w.broken.Store(true)
 		err = fmt.Errorf("commit %s: %w", w.name, err)
 		if dropErr := w.drop(); dropErr != nil {
@@ -90,7 +95,7 @@ func (w *dirWriter) Commit(ctx context.Context, size int64) error {
 	return nil
 }
 
-func (w *dirWriter) commit(ctx context.Context, size int64) error {
+func (w *dirWriter) commit(ctx context.Context, size int64, ready func() error) error {
 	if err := w.complete(size); err != nil {
 		return err
 	}
@@ -101,6 +106,9 @@ func (w *dirWriter) commit(ctx context.Context, size int64) error {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	if err := ready(); err != nil {
 		return err
 	}
 	w.closed = true

@@ -12,6 +12,12 @@ var ErrTooLarge = errors.New("object is too large")
 
 // WriteObject writes and commits a small object.
 func WriteObject(ctx context.Context, v Volume, name string, p []byte) error {
+	return WriteObjectAfter(ctx, v, name, p, func() error { return nil })
+}
+
+// WriteObjectAfter is WriteObject that calls ready before the object becomes
+// visible, unless something else fails first; see AfterCommitter.
+func WriteObjectAfter(ctx context.Context, v Volume, name string, p []byte, ready func() error) error {
 	w, err := v.Create(ctx, name)
 	if err != nil {
 		return err
@@ -20,7 +26,7 @@ func WriteObject(ctx context.Context, v Volume, name string, p []byte) error {
 		_, err = w.WriteAt(p, 0)
 	}
 	if err == nil {
-		err = w.Commit(ctx, int64(len(p)))
+		err = CommitAfter(ctx, w, int64(len(p)), ready)
 	}
 	if err != nil {
 		return errors.Join(err, w.Abort())

@@ -80,33 +80,45 @@ func (n *Node) makeDisk(ctx context.Context, d Disk) (Disk, error) {
 	if err != nil {
 		return d, err
 	}
-	b, pooled, err := n.obtain(ctx, d, o)
+	f, err := n.obtain(ctx, d, o)
 	if err != nil {
 		return d, err
 	}
-	return n.claim(ctx, d, b, pooled)
+	return n.claim(ctx, d, f)
+}
+
+// files are a disk's that has no record yet.
+type files struct {
+	provision.Backing
+	// pooled is the pool that they were taken from, empty for what was made.
+	pooled ready.Key
+	// finish makes them durable, the first time that it is called.
+	finish func() error
 }
 
 // claim makes files a disk's own by writing its record, which is the one
-// durable step. When it is certain that there is no record, the files go back to
+// durable step of those that were ready. When it is certain that there is no record, the files go back to
 // where they came from; else they are left to the next start.
-func (n *Node) claim(ctx context.Context, d Disk, b provision.Backing, pooled ready.Key) (Disk, error) {
-	d.Dir, d.Backing, d.Method, d.Format = b.Dir, b.ID, b.Method, b.Format
-	if m, ok := b.ID.Manifest(); ok && (b.Method == provision.Overlay || b.Method == provision.Lazy) {
+func (n *Node) claim(ctx context.Context, d Disk, f files) (Disk, error) {
+	d.Dir, d.Backing, d.Method, d.Format = f.Dir, f.ID, f.Method, f.Format
+	if m, ok := f.ID.Manifest(); ok && (f.Method == provision.Overlay || f.Method == provision.Lazy) {
 		d.Base = m
 	}
-	made, err := n.disks.commit(ctx, d)
+	made, err := n.disks.commitAfter(ctx, d, f.finish)
 	if err == nil {
 		if made.lazy() {
 			n.hydrate(made.ID)
 		}
 		return made, nil
 	}
+	if f.finish != nil {
+		_ = f.finish() // unless that is what failed: nothing holds them open then
+	}
 	_, left := n.opts.Store.Record(context.WithoutCancel(ctx), diskKind, string(d.ID))
 	if !errors.Is(left, cas.ErrNotFound) {
 		return d, err
 	}
-	return d, errors.Join(err, n.giveBack(context.WithoutCancel(ctx), b, pooled))
+	return d, errors.Join(err, n.giveBack(context.WithoutCancel(ctx), f.Backing, f.pooled))
 }
 
 // giveBack returns files that have no owner to the pool that they were taken

@@ -4,26 +4,26 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/pool/provision"
 	"github.com/blockmill/blockmill/pool/ready"
 )
 
-// obtain gets files for a disk: from the pool, whose key it then returns, or
-// made by the first method that is possible.
-func (n *Node) obtain(ctx context.Context, d Disk, o origin) (provision.Backing, ready.Key, error) {
+// obtain gets files for a disk: from the pool, or made by the first method that is
+// possible.
+func (n *Node) obtain(ctx context.Context, d Disk, o origin) (files, error) {
 	if o.pool != "" && n.mayTake(d) {
 		b, err := n.takeReady(ctx, d, o)
 		if err == nil {
-			return b, o.pool, nil
+			return files{Backing: b, pooled: o.pool}, nil
 		}
 		if !errors.Is(err, ready.ErrNone) && !errors.Is(err, ready.ErrNoPool) && !errors.Is(err, ready.ErrStopped) {
-			return b, "", err
+			return files{}, err
 		}
 	}
-	b, err := n.makeFiles(ctx, d, o)
-	return b, "", err
+	return n.makeFiles(ctx, d, o)
 }
 
 // takeReady takes a disk from the pool, and gives it the size. It waits for one
@@ -85,26 +85,26 @@ func (n *Node) candidates(d Disk) []*provision.Directory {
 
 // makeFiles makes files by the first method that is possible, in the first
 // directory that has room.
-func (n *Node) makeFiles(ctx context.Context, d Disk, o origin) (b provision.Backing, err error) {
+func (n *Node) makeFiles(ctx context.Context, d Disk, o origin) (f files, err error) {
 	if o.manifest != (cas.ManifestID{}) {
 		// So that garbage collection leaves it until the record keeps it.
 		img, err := n.opts.Store.OpenImage(ctx, o.manifest)
 		if err != nil {
-			return b, err
+			return f, err
 		}
 		defer func() { err = errors.Join(err, img.Close()) }()
 	}
 	last := error(ErrNoDisks)
 	for _, dir := range n.candidates(d) {
 		for _, m := range n.methods(dir, d, o) {
-			b, err = dir.Make(ctx, provision.Request{Manifest: o.manifest, Size: d.Size, Method: m, Owned: true})
+			b, finish, err := dir.MakeOwned(ctx, provision.Request{Manifest: o.manifest, Size: d.Size, Method: m})
 			if !passes(err) {
-				return b, err
+				return files{Backing: b, finish: sync.OnceValue(finish)}, err
 			}
 			last = err
 		}
 	}
-	return provision.Backing{}, last
+	return files{}, last
 }
 
 // methods are the ways to make a disk in a directory, the preferred first. A

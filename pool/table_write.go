@@ -11,6 +11,11 @@ import (
 // commit writes the record of a thing that was reserved: with that it is
 // READY. After an error there is no record, and the reservation is as it was.
 func (t *table[I, T, R]) commit(ctx context.Context, v T) (T, error) {
+	return t.commitAfter(ctx, v, nil)
+}
+
+// commitAfter is commit with the ready of cas.Store.PutRecordAfter.
+func (t *table[I, T, R]) commitAfter(ctx context.Context, v T, ready func() error) (T, error) {
 	m := R(&v).meta()
 	r, err := t.lock(m.ID)
 	if err != nil {
@@ -18,7 +23,7 @@ func (t *table[I, T, R]) commit(ctx context.Context, v T) (T, error) {
 	}
 	defer r.writing.Unlock()
 	m.Status = Ready
-	if err := t.write(ctx, &v); err != nil {
+	if err := t.write(ctx, &v, ready); err != nil {
 		// It may be there in spite of the error.
 		undo := t.store.RemoveRecord(context.WithoutCancel(ctx), t.kind, string(m.ID))
 		if errors.Is(undo, cas.ErrNotFound) {
@@ -51,7 +56,7 @@ func (t *table[I, T, R]) change(ctx context.Context, id I, edit func(*T) error) 
 	if err := t.rename(from.Folder, id, from.Name, to.Name); err != nil {
 		return v, err
 	}
-	if err := t.write(ctx, &v); err != nil {
+	if err := t.write(ctx, &v, nil); err != nil {
 		v = t.reread(ctx, old)
 		err = fmt.Errorf("change %s %s: %w", t.kind, id, err)
 		t.settle(r, &v, from.Name, to.Name)
@@ -178,12 +183,12 @@ func (t *table[I, T, R]) erase(ctx context.Context, id I) error {
 	return err
 }
 
-func (t *table[I, T, R]) write(ctx context.Context, v *T) error {
+func (t *table[I, T, R]) write(ctx context.Context, v *T, ready func() error) error {
 	rec, err := encodeRecord[I, T, R](t.kind, v)
 	if err != nil {
 		return err
 	}
-	return t.store.PutRecord(ctx, rec)
+	return t.store.PutRecordAfter(ctx, rec, ready)
 }
 
 // lock takes a thing for writing; the caller unlocks it.

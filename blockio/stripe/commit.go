@@ -13,6 +13,12 @@ import (
 // visible when k of them have, and acknowledged when the writeQuorum has. When
 // fewer have, those are taken back.
 func (w *writer) Commit(ctx context.Context, size int64) error {
+	return w.CommitAfter(ctx, size, func() error { return nil })
+}
+
+// CommitAfter implements blockio.AfterCommitter: all shards wait for ready, which
+// is called once.
+func (w *writer) CommitAfter(ctx context.Context, size int64, ready func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.finished {
@@ -20,14 +26,14 @@ func (w *writer) Commit(ctx context.Context, size int64) error {
 	}
 	w.finished = true
 	defer w.state.drop()
-	if err := w.commit(ctx, size); err != nil {
+	if err := w.commit(ctx, size, sync.OnceValue(ready)); err != nil {
 		w.broken.Store(true)
 		return errors.Join(fmt.Errorf("commit %s: %w", w.name, err), abortShards(w.shards))
 	}
 	return w.dropFailed()
 }
 
-func (w *writer) commit(ctx context.Context, size int64) error {
+func (w *writer) commit(ctx context.Context, size int64, ready func() error) error {
 	if err := w.complete(size); err != nil {
 		return err
 	}
@@ -39,7 +45,10 @@ func (w *writer) commit(ctx context.Context, size int64) error {
 	if w.state.taken {
 		return blockio.ErrExists
 	}
-	committed := w.commitShards(ctx, size)
+	committed := w.commitShards(ctx, size, ready)
+	if err := ready(); err != nil {
+		return err // and no shard has it
+	}
 	err := w.enough()
 	if err == nil && !w.synced(committed) {
 		err = degraded(0, 1, errors.New("none of the shards that took it is in sync"))
@@ -55,8 +64,9 @@ func (w *writer) commit(ctx context.Context, size int64) error {
 	return errors.Join(err, w.takeBack(ctx, committed))
 }
 
-// commitShards commits what is not spoilt, and says which shards have it.
-func (w *writer) commitShards(ctx context.Context, size int64) (committed memberSet) {
+// commitShards commits what is not spoilt, and says which shards have it. An error
+// of ready is no fault of a shard.
+func (w *writer) commitShards(ctx context.Context, size int64, ready func() error) (committed memberSet) {
 	lay := w.volume.geo.layout(size)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -77,7 +87,12 @@ func (w *writer) commitShards(ctx context.Context, size int64) (committed member
 			if s.failure() != nil {
 				return
 			}
-			if err := s.w.Commit(ctx, lay.shardBytes()+int64(len(p))); err != nil {
+			err := blockio.CommitAfter(ctx, s.w, lay.shardBytes()+int64(len(p)), ready)
+			if notReady := ready(); notReady != nil {
+				s.fail(notReady)
+				return
+			}
+			if err != nil {
 				s.fail(s.member.note(err))
 				return
 			}

@@ -21,22 +21,33 @@ type Request struct {
 	Method Method
 	// Background makes it give way: it writes at the directory's FillRate.
 	Background bool
-	// Owned says that the files count only when a disk's record names them, and
-	// are never found as ready: a clone takes fewer durable steps then.
-	Owned bool
 }
 
 // Make makes the files of a disk; they are durable when it returns. After an
 // error nothing is left.
 func (d *Directory) Make(ctx context.Context, r Request) (Backing, error) {
-	b, err := d.make1(ctx, r)
+	return d.makeBy(ctx, r, nil)
+}
+
+// MakeOwned is Make of files that count only when a disk's record names them, and
+// are never found as ready: a clone takes fewer durable steps then, and is durable
+// only when finish has returned without an error. Finish is to be called once;
+// after an error of it nothing is left.
+func (d *Directory) MakeOwned(ctx context.Context, r Request) (_ Backing, finish func() error, _ error) {
+	var o owned
+	b, err := d.makeBy(ctx, r, &o)
+	return b, o.finish, err
+}
+
+func (d *Directory) makeBy(ctx context.Context, r Request, o *owned) (Backing, error) {
+	b, err := d.make1(ctx, r, o)
 	if err != nil {
 		return Backing{}, fmt.Errorf("make a disk by %s: %w", r.Method, err)
 	}
 	return b, nil
 }
 
-func (d *Directory) make1(ctx context.Context, r Request) (Backing, error) {
+func (d *Directory) make1(ctx context.Context, r Request, o *owned) (Backing, error) {
 	if !d.Can(r.Method) {
 		return Backing{}, ErrMethod
 	}
@@ -45,7 +56,7 @@ func (d *Directory) make1(ctx context.Context, r Request) (Backing, error) {
 	case Blank:
 		return b, d.makeBlank(ctx, &b)
 	case Reflink:
-		return b, d.makeReflink(ctx, r, &b)
+		return b, d.makeReflink(ctx, r, &b, o)
 	case Overlay:
 		return b, d.makeOverlay(ctx, r, &b)
 	case Copy, ReadyMade:
@@ -73,7 +84,7 @@ func (d *Directory) makeBlank(ctx context.Context, b *Backing) error {
 	})
 }
 
-func (d *Directory) makeReflink(ctx context.Context, r Request, b *Backing) (err error) {
+func (d *Directory) makeReflink(ctx context.Context, r Request, b *Backing, o *owned) (err error) {
 	golden, err := d.useBase(ctx, r.Manifest, r.Background)
 	if err != nil {
 		return err
@@ -88,21 +99,21 @@ func (d *Directory) makeReflink(ctx context.Context, r Request, b *Backing) (err
 		return err
 	}
 	b.Held = metadataNeed / 16
-	clone := func(finish func(*blockio.Device, int64) error) func(*blockio.Device) error {
-		return func(dev *blockio.Device) error {
-			if err := d.step("clone"); err != nil {
-				return err
-			}
-			if err := dev.CloneFrom(src); err != nil {
-				return err
-			}
-			return finish(dev, b.Size)
+	clone := func(dev *blockio.Device) error {
+		if err := d.step("clone"); err != nil {
+			return err
 		}
+		return dev.CloneFrom(src)
 	}
-	if r.Owned {
-		return d.makeOwned(ctx, disksDir, fileName(b), clone(grow))
+	if o != nil {
+		return d.makeOwned(ctx, b, o, clone)
 	}
-	return d.make(ctx, disksDir, fileName(b), clone(fresh))
+	return d.make(ctx, disksDir, fileName(b), func(dev *blockio.Device) error {
+		if err := clone(dev); err != nil {
+			return err
+		}
+		return fresh(dev, b.Size)
+	})
 }
 
 func (d *Directory) makeCopy(ctx context.Context, r Request, b *Backing) (err error) {

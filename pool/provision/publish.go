@@ -35,34 +35,6 @@ func (d *Directory) make(ctx context.Context, sub, name string, fill func(*block
 	return err
 }
 
-// makeOwned is make for a file that counts only when a disk's record names it:
-// what is half-made goes at the next start, so it needs no other name meanwhile.
-// Where the sync of the new file makes its name durable as well, that is all.
-func (d *Directory) makeOwned(ctx context.Context, sub, name string, fill func(*blockio.Device) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	if err := d.step("create"); err != nil {
-		return err
-	}
-	path := d.path(sub, name)
-	dev, err := blockio.OpenDevice(path, blockio.DeviceOptions{Write: true, Create: true, Exclusive: true, NoFollow: true, Perm: fileMode})
-	if err != nil {
-		return err
-	}
-	err = errors.Join(fill(dev), dev.Close())
-	if err == nil && !d.syncsNames {
-		err = d.step("sync directory")
-	}
-	if err == nil && !d.syncsNames {
-		err = d.sync(sub)
-	}
-	if err != nil && !died(err) {
-		err = errors.Join(err, removeFile(path))
-	}
-	return err
-}
-
 // deathError is the error of a Step: nothing is cleaned up after it.
 type deathError struct{ error }
 
