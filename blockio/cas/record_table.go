@@ -28,7 +28,7 @@ type recordTable struct {
 	// waiting says that a record is written beside them, for which its putter
 	// is not ready yet: of such there is one at a time, so that many share rounds.
 	waiting atomic.Bool
-	lost   []error // why records are not listed that must have been there
+	lost    []error // why records are not listed that must have been there
 
 	serials serialSource
 
