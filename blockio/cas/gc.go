@@ -81,7 +81,9 @@ func (c *collection) run(ctx context.Context) error {
 	if err := s.index.flush(); err != nil {
 		return err
 	}
-	if c.usage, _, err = s.survey(ctx, live); err != nil {
+	// What removal forgets is what the database has: a directory in memory may
+	// have a copy that it has not, of a chunk that was moved.
+	if c.usage, _, err = s.survey(ctx, live, s.index.indexed); err != nil {
 		return err
 	}
 	for _, id := range dead {

@@ -58,11 +58,19 @@ func (u *usage) mark(loc location, owner uint32) (before uint32) {
 // survey marks the chunks of all given manifests, and says for each how many
 // bytes of segments it alone holds. A chunk that the index does not know is an
 // error: nothing can be said of what may be removed then.
-func (s *Store) survey(ctx context.Context, ids []ManifestID) (*usage, []ImageStat, error) {
+//
+// A chunk may be in several segments. Certain, if not nil, says which of them
+// counts, and is asked for a place as long as nothing is marked there.
+func (s *Store) survey(ctx context.Context, ids []ManifestID, certain func(location) (location, error)) (*usage, []ImageStat, error) {
 	u := &usage{segments: make(map[SegmentID]*segmentUsage)}
 	stats := make([]ImageStat, len(ids))
 	for i, id := range ids {
-		err := s.eachChunk(ctx, id, func(m *manifest, c chunk, loc location) error {
+		err := s.eachChunk(ctx, id, func(m *manifest, c chunk, loc location) (err error) {
+			if certain != nil && !u.segments[loc.segment].live(int(loc.ordinal)) {
+				if loc, err = certain(loc); err != nil {
+					return err
+				}
+			}
 			switch before := u.mark(loc, uint32(i+1)); before {
 			case 0:
 				stats[i].FreedBytes += loc.takes()
