@@ -41,6 +41,7 @@ type process struct {
 	scheme              string // of REST
 	token               string
 	client              *http.Client
+	bare                bool // the environment says nothing of sources
 }
 
 type safeBuffer struct {
@@ -97,7 +98,10 @@ func (p *process) start(args ...string) *process {
 		"--data-dir", filepath.Join(p.dir, "data"),
 		"--grpc-listen", p.grpc, "--rest-listen", p.rest, "--metrics-listen", p.metrics,
 	}, args...)...)
-	p.cmd.Env = append(os.Environ(), asDaemon+"=1", "BLOCKMILL_FETCH_ALLOW=127.0.0.0/8", "BLOCKMILL_FETCH_ALLOW_HTTP=true")
+	p.cmd.Env = append(os.Environ(), asDaemon+"=1")
+	if !p.bare {
+		p.cmd.Env = append(p.cmd.Env, "BLOCKMILL_FETCH_ALLOW=127.0.0.0/8", "BLOCKMILL_FETCH_ALLOW_HTTP=true")
+	}
 	p.cmd.Env = append(p.cmd.Env, environ...)
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {

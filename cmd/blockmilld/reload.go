@@ -2,6 +2,8 @@ package main
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,20 +30,42 @@ func (d *daemon) reload(from sources) {
 	d.server.SetConnections(conf.Limits.Connections)
 	d.compute.SetFetch(d.fetchOptions(conf))
 	d.renewCertificates(true)
-	if !reflect.DeepEqual(fixed(conf), fixed(d.conf)) {
-		d.log.Warn("the configuration has changes that only a restart takes over")
+	if keys := kept(d.conf, conf); len(keys) > 0 {
+		d.log.Warn("the configuration has changes that only a restart takes over", "keys", strings.Join(keys, ", "))
 	}
 	d.log.Info("the configuration was read again")
 }
 
-// fixed is a configuration without what reload takes over.
-func fixed(c *config) config {
-	f := *c
-	f.Log.Level = ""
-	f.Auth.Accounts = nil
-	f.Limits.Connections = 0
-	f.Fetch.Allow, f.Fetch.AllowHTTP, f.Fetch.MaxRedirects = nil, false, 0
-	return f
+// reloaded are the keys that reload takes over; of the files of certificates it is
+// what is in them.
+var reloaded = [...]string{
+	"log.level", "auth.accounts", "limits.connections", "fetch.allow", "fetch.allow_http", "fetch.max_redirects",
+}
+
+// kept are the keys in which a configuration differs from the one that is in force,
+// but for those that reload takes over.
+func kept(inForce, now *config) []string {
+	keys := differences("", reflect.ValueOf(inForce).Elem(), reflect.ValueOf(now).Elem())
+	return slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(reloaded[:], key) })
+}
+
+// differences are the keys below one that have different values.
+func differences(key string, a, b reflect.Value) []string {
+	if a.Kind() != reflect.Struct {
+		if reflect.DeepEqual(a.Interface(), b.Interface()) {
+			return nil
+		}
+		return []string{key}
+	}
+	var keys []string
+	for i := range a.NumField() {
+		name := a.Type().Field(i).Tag.Get("koanf")
+		if key != "" {
+			name = key + "." + name
+		}
+		keys = append(keys, differences(name, a.Field(i), b.Field(i))...)
+	}
+	return keys
 }
 
 // renewCertificates reads the certificates again, all or those of which a file has

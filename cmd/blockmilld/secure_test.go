@@ -350,21 +350,23 @@ func TestDrain(t *testing.T) {
 // newCertificate replaces the server's certificate.
 func (p *process) newCertificate(t *testing.T, a *authority) {
 	name := func(c *tls.Conn) string { return c.ConnectionState().PeerCertificates[0].Subject.CommonName }
-	connect := func() *tls.Conn {
+	connect := func(address, protocol string) *tls.Conn {
+		config := a.client("")
+		config.NextProtos = []string{protocol}
 		var c *tls.Conn
 		p.eventually("a connection less", func() (ok bool) {
 			var err error
-			c, err = tls.Dial("tcp", p.rest, a.client(""))
+			c, err = tls.Dial("tcp", address, config)
 			return err == nil
 		})
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
-	old := connect()
+	old := connect(p.rest, "http/1.1")
 	a.sign("server", "two")
 	p.signal(syscall.SIGHUP)
 	p.eventually("reloaded", func() bool { return strings.Contains(p.log.String(), "the configuration was read again") })
-	if got := name(old) + " " + name(connect()); got != "one two" {
+	if got := name(old) + " " + name(connect(p.rest, "http/1.1")) + " " + name(connect(p.grpc, "h2")); got != "one two two" {
 		t.Errorf("certificates before and after: %s", got)
 	}
 	if _, err := fmt.Fprintf(old, "GET /endpoints HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
