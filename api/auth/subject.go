@@ -41,6 +41,9 @@ type Subject struct {
 	// are known.
 	UID, GID uint32
 	Local    bool
+	// Anybody says that nobody knows who it is: the node is open to every local
+	// caller.
+	Anybody bool
 }
 
 type contextKey struct{}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -13,17 +14,17 @@ import (
 
 // gate stands before every gRPC call, when only its headers have come: what it
 // turns away cannot make the server keep a message. It bounds the calls of all
-// connections, lets in those that nobody knows only to what is public, and gives
+// connections and of each caller, lets in those that nobody knows only to what is public, and gives
 // up calls whose message does not come.
 func (s *Server) gate(ctx context.Context, info *tap.Info) (context.Context, error) {
 	known, err := s.authenticated(ctx, info.FullMethodName)
 	if err != nil {
 		return nil, s.turnAway(ctx, info.FullMethodName, s.statusError(err))
 	}
-	_, isKnown := auth.FromContext(known)
-	call := s.calls.of(isKnown, s.isStream(info.FullMethodName))
-	if !call.take() {
-		return nil, s.turnAway(known, info.FullMethodName, status.Error(codes.ResourceExhausted, "too many calls at once"))
+	call := s.calls.of(callerIn(known), s.isStream(info.FullMethodName))
+	if full := call.take(); full != nil {
+		s.opts.Metrics.limited(full)
+		return nil, s.turnAway(known, info.FullMethodName, status.Error(codes.ResourceExhausted, tooMany(full)))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(s.opts.Limits.Receive, func() {
@@ -36,6 +37,21 @@ func (s *Server) gate(ctx context.Context, info *tap.Info) (context.Context, err
 		call.leave()
 	})
 	return context.WithValue(ctx, lateKey{}, late), nil
+}
+
+// caller is whom limits are for.
+type caller struct {
+	name  string
+	known bool // it may call more than what is public
+}
+
+// callerIn is a subject, or where nobody knows which one, a connection.
+func callerIn(ctx context.Context) caller {
+	subject, ok := auth.FromContext(ctx)
+	if ok && !subject.Anybody {
+		return caller{"subject " + subject.ID, true}
+	}
+	return caller{fmt.Sprintf("connection %d", peerFrom(ctx).Connection), ok}
 }
 
 // turnAway notes a call that the gate does not let in, and gives the error that it

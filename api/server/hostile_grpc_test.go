@@ -152,7 +152,7 @@ func TestMessageThatDoesNotCome(t *testing.T) {
 }
 
 func TestStreamsLeaveRoomForCalls(t *testing.T) {
-	r := start(t, server.Limits{Calls: 4})
+	r := start(t, server.Limits{Calls: 4, SubjectCalls: 100})
 	health := healthpb.NewHealthClient(r.dial(t, r.tcp))
 	for i := range 3 {
 		watch, err := health.Watch(t.Context(), &healthpb.HealthCheckRequest{})
@@ -169,7 +169,7 @@ func TestStreamsLeaveRoomForCalls(t *testing.T) {
 }
 
 func TestStrangersLeaveRoom(t *testing.T) {
-	r := start(t, server.Limits{Calls: 8})
+	r := start(t, server.Limits{Calls: 8, SubjectCalls: 100})
 	const token = "t1.me.x"
 	err := r.auth.SetAccounts([]auth.Account{
 		{ID: "me", TokenSHA256: []string{sha(token)}, Folders: map[pool.FolderID]auth.Role{"f": auth.Viewer}},

@@ -92,23 +92,27 @@ func TestSlowRequests(t *testing.T) {
 // settle asks until the places are free: they are a moment after the answer.
 func (r *rig) settle(t *testing.T, path string) {
 	t.Helper()
+	r.settled(t, func() bool {
+		code, doc, _ := r.ask(t, "GET", path, "")
+		if code != http.StatusOK && code != http.StatusTooManyRequests {
+			t.Fatalf("%d %v", code, doc)
+		}
+		return code == http.StatusOK
+	})
+}
+
+// settled waits until something is so.
+func (r *rig) settled(t *testing.T, so func() bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for {
-		code, doc, _ := r.ask(t, "GET", path, "")
-		switch code {
-		case http.StatusOK:
-			return
-		case http.StatusTooManyRequests:
-		default:
-			t.Fatalf("%d %v", code, doc)
-		}
+	for !so() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatal("the place is not given back")
+			t.Fatal("it does not settle")
 		}
 	}
 }
@@ -198,7 +202,7 @@ func TestCompressedRequest(t *testing.T) {
 }
 
 func TestStrangersLeaveRoomForRequests(t *testing.T) {
-	r := start(t, server.Limits{Requests: 8})
+	r := start(t, server.Limits{Requests: 8, SubjectRequests: 100})
 	const token = "t1.me.x"
 	err := r.auth.SetAccounts([]auth.Account{
 		{ID: "me", TokenSHA256: []string{sha(token)}, Folders: map[pool.FolderID]auth.Role{"f": auth.Viewer}},

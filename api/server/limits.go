@@ -13,6 +13,10 @@ type Limits struct {
 	// the calls may be streams, which can last, and an eighth of either may be
 	// those of callers whom nobody knows.
 	Calls, Requests int
+	// SubjectCalls and SubjectRequests are how many of those one subject has, on
+	// all its connections; by default a quarter. Where nobody knows who calls,
+	// they are for one connection. Half of the calls may be streams.
+	SubjectCalls, SubjectRequests int
 	// MessageBytes and HeaderBytes bound what is received; by default 512 KiB
 	// and 16 KiB.
 	MessageBytes, HeaderBytes int
@@ -46,6 +50,14 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	for _, d := range []struct {
+		value *int
+		of    int
+	}{{&l.SubjectCalls, l.Calls}, {&l.SubjectRequests, l.Requests}} {
+		if *d.value <= 0 {
+			*d.value = max(1, d.of/subjectShare)
+		}
+	}
+	for _, d := range []struct {
 		value *time.Duration
 		t     time.Duration
 	}{{&l.Handshake, 10 * time.Second}, {&l.Receive, time.Minute}, {&l.Idle, 15 * time.Minute}, {&l.Ping, 10 * time.Second}} {
@@ -60,4 +72,5 @@ func (l Limits) withDefaults() Limits {
 const (
 	streamShare   = 2
 	strangerShare = 8
+	subjectShare  = 4
 )

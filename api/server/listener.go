@@ -20,6 +20,7 @@ type Listener struct {
 	open    atomic.Int64
 	metrics *Metrics
 	name    string
+	serial  *atomic.Uint64 // numbers connections; nil: they have none
 }
 
 // Bound bounds the connections of a listener that is not a Server's own.
@@ -57,6 +58,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if c.peer, err = peerOf(raw); err != nil {
 			_ = c.Close() // it was never used
 			continue
+		}
+		if l.serial != nil {
+			c.peer.Connection = l.serial.Add(1)
 		}
 		return c, nil
 	}

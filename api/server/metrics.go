@@ -15,6 +15,7 @@ type Metrics struct {
 	connections *prometheus.GaugeVec
 	refused     *prometheus.CounterVec
 	turnedAway  *prometheus.CounterVec
+	overLimit   *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics of one server and registers them.
@@ -36,8 +37,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		turnedAway: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "blockmill_api_refused_calls_total", Help: "Calls that were turned away before their messages were read.",
 		}, []string{"code"}),
+		overLimit: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "blockmill_api_over_limit_total", Help: "Calls and requests that were refused because there were too many of them at once, or of their caller's.",
+		}, []string{"limit"}),
 	}
-	reg.MustRegister(m.requests, m.seconds, m.connections, m.refused, m.turnedAway)
+	reg.MustRegister(m.requests, m.seconds, m.connections, m.refused, m.turnedAway, m.overLimit)
 	return m
 }
 
@@ -64,5 +68,11 @@ func (m *Metrics) refusedConnection(listener string) {
 func (m *Metrics) refusedCall(code codes.Code) {
 	if m != nil {
 		m.turnedAway.WithLabelValues(code.String()).Inc()
+	}
+}
+
+func (m *Metrics) limited(full place) {
+	if m != nil {
+		m.overLimit.WithLabelValues(full.String()).Inc()
 	}
 }

@@ -126,19 +126,19 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 // identified puts the caller's subject into the context of what is no service.
 func (s *Server) identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := r.Context()
-		if subject, err := s.opts.Authenticator.Authenticate(callerOf(ctx, r)); err == nil {
-			ctx = auth.NewContext(ctx, subject)
-		}
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(w, r.WithContext(s.withSubject(r.Context(), r)))
 	})
 }
 
-// callerOf is the peer of a request with the token that it has.
-func callerOf(ctx context.Context, r *http.Request) auth.Peer {
+// withSubject puts a request's subject into the context, if there is one.
+func (s *Server) withSubject(ctx context.Context, r *http.Request) context.Context {
 	peer := peerFrom(ctx)
 	peer.Token = auth.BearerToken(r.Header.Get("Authorization"))
-	return peer
+	subject, err := s.opts.Authenticator.Authenticate(peer)
+	if err != nil {
+		return ctx
+	}
+	return auth.NewContext(ctx, subject)
 }
 
 // compressed says whether a request's body is not what it will be in memory, by
@@ -154,16 +154,16 @@ func compressed(h http.Header) bool {
 
 // limited bounds requests in number and size, and adds what TLS knows of the peer.
 func (s *Server) limited(next http.Handler) http.Handler {
-	requests := newShares(s.opts.Limits.Requests)
+	requests := newShares("requests", s.opts.Limits.Requests, s.opts.Limits.SubjectRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		if r.TLS != nil {
 			ctx = context.WithValue(ctx, peerKey{}, withCertificates(peerFrom(ctx), r.TLS))
 		}
-		_, err := s.opts.Authenticator.Authenticate(callerOf(ctx, r))
-		request := requests.of(err == nil, false)
-		if !request.take() {
-			writeStatus(w, http.StatusTooManyRequests, "too many requests at once")
+		request := requests.of(callerIn(s.withSubject(ctx, r)), false)
+		if full := request.take(); full != nil {
+			s.opts.Metrics.limited(full)
+			writeStatus(w, http.StatusTooManyRequests, tooMany(full))
 			return
 		}
 		defer request.leave()

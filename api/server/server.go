@@ -49,8 +49,9 @@ type Server struct {
 	poll   string
 	grpc   *grpc.Server
 	health *health.Server
-	limit  atomic.Int64 // of each listener's connections
-	calls  *shares      // of gRPC
+	limit  atomic.Int64  // of each listener's connections
+	calls  *shares       // of gRPC
+	serial atomic.Uint64 // of connections
 
 	methodsOnce sync.Once
 	methods     map[string]bool // what is served, and whether it is a stream; made at the first call
@@ -69,7 +70,7 @@ func New(opts Options) *Server {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{opts: opts, poll: strconv.Itoa(int(opts.Poll / time.Second)), health: health.NewServer()}
-	s.calls = newShares(opts.Limits.Calls)
+	s.calls = newShares("calls", opts.Limits.Calls, opts.Limits.SubjectCalls)
 	s.limit.Store(int64(opts.Limits.Connections))
 	l := opts.Limits
 	s.grpc = grpc.NewServer(
@@ -112,7 +113,7 @@ func (s *Server) SetServing(ok bool) {
 
 // listener wraps one of the caller's.
 func (s *Server) listener(l net.Listener, name string, cfg *tls.Config) *Listener {
-	return &Listener{Listener: l, limit: s.limit.Load, tls: cfg, metrics: s.opts.Metrics, name: name}
+	return &Listener{Listener: l, limit: s.limit.Load, tls: cfg, metrics: s.opts.Metrics, name: name, serial: &s.serial}
 }
 
 // ServeGRPC serves gRPC on a listener, with TLS when there is a configuration,

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"go.uber.org/goleak"
@@ -58,6 +59,8 @@ type rig struct {
 	engine *operation.Engine
 	log    *safeBuffer
 
+	registry *prometheus.Registry
+
 	tcp, socket, rest string
 }
 
@@ -80,7 +83,7 @@ func (b *safeBuffer) String() string {
 
 func start(t *testing.T, limits server.Limits) *rig {
 	t.Helper()
-	r := &rig{log: new(safeBuffer)}
+	r := &rig{log: new(safeBuffer), registry: prometheus.NewRegistry()}
 	r.auth.Open()
 	engine, err := operation.Open(t.Context(), operation.Options{})
 	if err != nil {
@@ -101,7 +104,7 @@ func start(t *testing.T, limits server.Limits) *rig {
 	}
 	r.Server = server.New(server.Options{
 		Authenticator: &r.auth, Status: statusOf, Limits: limits,
-		Logger: slog.New(slog.NewJSONHandler(r.log, nil)),
+		Logger: slog.New(slog.NewJSONHandler(r.log, nil)), Metrics: server.NewMetrics(r.registry),
 	})
 	opb.RegisterOperationServiceServer(r, &server.Operations{Engine: engine})
 	endpoint.RegisterApiEndpointServiceServer(r, &server.Endpoints{Default: func() string { return "default:1" }})

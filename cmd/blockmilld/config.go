@@ -40,12 +40,14 @@ type config struct {
 		Accounts []account `koanf:"accounts"`
 	} `koanf:"auth"`
 	Limits struct {
-		Connections int           `koanf:"connections"`
-		Streams     int           `koanf:"streams"`
-		Calls       int           `koanf:"calls"`
-		Requests    int           `koanf:"requests"`
-		Message     size          `koanf:"message"`
-		Poll        time.Duration `koanf:"poll"`
+		Connections     int           `koanf:"connections"`
+		Streams         int           `koanf:"streams"`
+		Calls           int           `koanf:"calls"`
+		Requests        int           `koanf:"requests"`
+		SubjectCalls    int           `koanf:"subject_calls"`
+		SubjectRequests int           `koanf:"subject_requests"`
+		Message         size          `koanf:"message"`
+		Poll            time.Duration `koanf:"poll"`
 	} `koanf:"limits"`
 	Operations struct {
 		Workers      int           `koanf:"workers"`

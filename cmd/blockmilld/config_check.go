@@ -40,7 +40,8 @@ func (c *config) validate() error {
 	}
 	for key, n := range map[string]int{
 		"limits.connections": c.Limits.Connections, "limits.streams": c.Limits.Streams, "limits.calls": c.Limits.Calls,
-		"limits.requests": c.Limits.Requests, "operations.workers": c.Operations.Workers,
+		"limits.requests": c.Limits.Requests, "limits.subject_calls": c.Limits.SubjectCalls,
+		"limits.subject_requests": c.Limits.SubjectRequests, "operations.workers": c.Operations.Workers,
 		"operations.queue": c.Operations.Queue, "operations.history_count": c.Operations.HistoryCount,
 	} {
 		if n < 1 {

@@ -65,7 +65,8 @@ func (d *daemon) openServer(context.Context) error {
 	d.server = server.New(server.Options{
 		Authenticator: d.auth, Status: status.Proto, Refuse: d.space.refuse,
 		Limits: server.Limits{
-			Connections: l.Connections, Streams: l.Streams, Calls: l.Calls, Requests: l.Requests, MessageBytes: int(l.Message),
+			Connections: l.Connections, Streams: l.Streams, Calls: l.Calls, Requests: l.Requests,
+			SubjectCalls: l.SubjectCalls, SubjectRequests: l.SubjectRequests, MessageBytes: int(l.Message),
 		},
 		Poll: l.Poll, Hosts: d.conf.REST.Hosts, Logger: d.log, Metrics: server.NewMetrics(d.registry),
 	})
