@@ -120,16 +120,15 @@ func (h createImageFromFile) readImage(ctx context.Context, op *operation.Runnin
 	if err != nil {
 		return pool.Image{}, err
 	}
-	img, err = h.node.FillImage(ctx, id, pool.Filling{
+	return h.node.FillImage(ctx, id, pool.Filling{
 		Content: content, Format: format, Progress: op.Progress, Draft: op.ID(), Pin: pin + " as " + string(format),
+		Verify: func(context.Context) error {
+			if _, after, err := sizeAndPin(file); err != nil || after != pin {
+				return errors.Join(err, rules.Violation("path", "The file has changed while it was read"))
+			}
+			return nil
+		},
 	})
-	if err != nil {
-		return pool.Image{}, err
-	}
-	if _, after, err := sizeAndPin(file); err != nil || after != pin {
-		return pool.Image{}, errors.Join(err, h.node.DeleteImage(ctx, id), rules.Violation("path", "The file has changed while it was read"))
-	}
-	return img, nil
 }
 
 // sizeAndPin tells a file's length and what tells it from its successors.

@@ -22,7 +22,8 @@ var (
 
 // open opens a file that the caller may read by its owner, group and mode, and
 // those of the directories on its way. The daemon may read more than its callers:
-// it looks at what it has opened, not at the name.
+// it looks at what it has found, not at the name, and opens nothing else: opening
+// does things, with a watchdog for example.
 //
 // It goes from directory to directory, over no link any more: whoever owns a
 // directory on the way could turn a name to one that was not looked at. The system
@@ -40,28 +41,38 @@ func (f localFile) open() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := strings.Split(path[1:], "/")
-	last := len(names) - 1
-	for _, name := range names[:last] {
+	for name := range strings.SplitSeq(filepath.Dir(path)[1:], "/") {
+		if name == "" { // of the root
+			break
+		}
 		next, err := f.step(at, name, unix.O_PATH|unix.O_DIRECTORY, 1, groups)
 		if err := errors.Join(err, at.Close()); err != nil {
 			return nil, err
 		}
 		at = next
 	}
-	// Without waiting: it may be a pipe.
-	file, err := f.step(at, names[last], unix.O_RDONLY|unix.O_NONBLOCK, 4, groups)
+	found, err := f.step(at, filepath.Base(path), unix.O_PATH, 4, groups)
 	if err = errors.Join(err, at.Close()); err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
+	file, err := openFound(found)
+	return file, errors.Join(err, found.Close())
+}
+
+// openFound opens for reading what was found, if it is a file or a block device.
+func openFound(found *os.File) (*os.File, error) {
+	info, err := found.Stat()
 	if err == nil && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeDevice {
 		err = errFileKind
 	}
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, err
 	}
-	return file, nil
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", found.Fd()), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", found.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), found.Name()), nil
 }
 
 // step opens a name in a directory, nil for the root's own, when the caller has a

@@ -1,11 +1,15 @@
 package compute_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	"google.golang.org/grpc/codes"
@@ -108,5 +112,103 @@ func TestCreateImageFromFile(t *testing.T) {
 	_, err := w.services.CreateImageFromFile(auth.NewContext(t.Context(), far), open, &computepb.CreateImageRequest{FolderId: "f"})
 	if grpcstatus.Code(err) != codes.PermissionDenied {
 		t.Errorf("a caller from elsewhere: %v", err)
+	}
+}
+
+// A file that its caller may not read, or that is none, is not opened: to open one
+// can do things, as with a pipe that somebody waits at, or a watchdog.
+func TestRefusedFileIsNotOpened(t *testing.T) {
+	w := newWorld(t)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var opened atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // waits for a reader
+		opened.Store(true)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	caller := auth.Subject{
+		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Local: true,
+	}
+	for range 100 {
+		_, err := w.services.CreateImageFromFile(auth.NewContext(t.Context(), caller), pipe, &computepb.CreateImageRequest{FolderId: "f"})
+		if err == nil || !strings.Contains(err.Error(), "neither a file nor a block device") {
+			t.Fatal(err)
+		}
+	}
+	if opened.Load() {
+		t.Error("the pipe was opened")
+	}
+	r, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer.Wait()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file that changes while it is read makes no image, not even for a moment.
+func TestChangingFile(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(t.TempDir(), "file")
+	caller := auth.Subject{
+		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Local: true,
+	}
+	for range 5 {
+		if err := os.WriteFile(path, make([]byte, 64<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		op, err := w.services.CreateImageFromFile(auth.NewContext(t.Context(), caller), path, &computepb.CreateImageRequest{FolderId: "f"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := new(computepb.CreateImageMetadata)
+		if err := op.GetMetadata().UnmarshalTo(m); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		var watcher sync.WaitGroup
+		watcher.Go(func() {
+			for {
+				img, err := w.node.Image(pool.ImageID(m.GetImageId()))
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				if err == nil && img.Status != pool.Creating {
+					t.Errorf("the image of a file that changes is %v", img.Status)
+					return
+				}
+			}
+		})
+		watcher.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				now := time.Now()
+				if err := os.Chtimes(path, now, now); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		message := w.fails(codes.InvalidArgument, op, nil)
+		close(ended)
+		watcher.Wait()
+		if !strings.Contains(message, "changed") {
+			t.Error(message)
+		}
 	}
 }
