@@ -86,7 +86,7 @@ func invalid(err error) error {
 	return connect.NewError(connect.CodeInvalidArgument, err)
 }
 
-// ServeREST serves a handler of REST on a listener until Shutdown.
+// ServeREST serves a handler of REST on a listener, which it closes, until Shutdown.
 func (s *Server) ServeREST(l net.Listener, cfg *tls.Config, h http.Handler) error {
 	limits := s.opts.Limits
 	server := &http.Server{
@@ -101,7 +101,11 @@ func (s *Server) ServeREST(l net.Listener, cfg *tls.Config, h http.Handler) erro
 	}
 	s.mu.Lock()
 	s.rest = append(s.rest, server)
+	stopped := s.stopped
 	s.mu.Unlock()
+	if stopped {
+		return l.Close()
+	}
 	wrapped := net.Listener(s.listener(l, "rest", nil))
 	if cfg != nil {
 		wrapped = tls.NewListener(wrapped, cfg)

@@ -56,8 +56,9 @@ type Server struct {
 	methodsOnce sync.Once
 	methods     map[string]bool // what is served, and whether it is a stream; made at the first call
 
-	mu   sync.Mutex
-	rest []*http.Server // guarded by mu
+	mu      sync.Mutex
+	rest    []*http.Server // guarded by mu
+	stopped bool           // Shutdown has looked at rest; guarded by mu
 }
 
 // New makes a server, with health and reflection.
@@ -132,6 +133,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.Shutdown()
 	s.mu.Lock()
 	rest := s.rest
+	s.stopped = true
 	s.mu.Unlock()
 	var err error
 	for _, h := range rest {

@@ -236,6 +236,38 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
+// A listener that comes after Shutdown, as when another could not be opened, is not
+// served for ever.
+func TestServeAfterShutdown(t *testing.T) {
+	var a auth.Authenticator
+	s := server.New(server.Options{Authenticator: &a, Status: statusOf})
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var done sync.WaitGroup
+	for name, serve := range map[string]func(net.Listener) error{
+		"grpc": func(l net.Listener) error { return s.ServeGRPC(l, nil) },
+		"rest": func(l net.Listener) error { return s.ServeREST(l, nil, http.NotFoundHandler()) },
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := time.AfterFunc(10*time.Second, func() {
+			t.Errorf("%s is served after Shutdown", name)
+			l.Close()
+		})
+		done.Go(func() {
+			_ = serve(l) // an error as soon as it has to be closed from outside
+			late.Stop()
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s left its listener open: %v", name, err)
+			}
+		})
+	}
+	done.Wait()
+}
+
 func TestEndpoints(t *testing.T) {
 	r := start(t, server.Limits{})
 	tests := []struct{ target, want string }{{r.tcp, r.tcp}, {"unix:" + r.socket, "default:1"}}
