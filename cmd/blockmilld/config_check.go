@@ -56,8 +56,10 @@ func (c *config) validate() error {
 			bad("import.formats", "%q is no format", name)
 		}
 	}
-	if e := c.Export; e.Endpoint != "" && (len(e.Buckets) == 0 || e.AccessKeyFile == "" || e.SecretKeyFile == "") {
-		bad("export", "an endpoint without buckets, access_key_file and secret_key_file")
+	e := c.Export
+	all := e.Endpoint != "" && len(e.Buckets) > 0 && e.AccessKeyFile != "" && e.SecretKeyFile != ""
+	if none := e.Endpoint == "" && len(e.Buckets) == 0 && e.AccessKeyFile == "" && e.SecretKeyFile == ""; !all && !none {
+		bad("export", "want all of endpoint, buckets, access_key_file and secret_key_file, or none")
 	}
 	if c.DefaultFolder == "" {
 		bad("default_folder", "is empty")
@@ -99,7 +101,10 @@ func (c *config) checkListeners() error {
 			errs = append(errs, fmt.Errorf("configuration: %s.tls: want a certificate and its key", key))
 		}
 		for _, address := range l.addresses {
-			host, _, err := net.SplitHostPort(address)
+			host, port, err := net.SplitHostPort(address)
+			if err == nil {
+				_, err = net.LookupPort("tcp", port)
+			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("configuration: %s.listen: %q, want host:port", key, address))
 				continue

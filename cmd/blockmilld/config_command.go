@@ -10,7 +10,10 @@ import (
 
 // configCommand works on the configuration without starting anything.
 func configCommand(path *string) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check or print the configuration"}
+	cmd := &cobra.Command{
+		Use: "config", Short: "Check or print the configuration", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	cmd.AddCommand(&cobra.Command{
 		Use: "check", Short: "Say whether the configuration is one that the daemon takes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

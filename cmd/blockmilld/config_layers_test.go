@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,6 +50,38 @@ func TestUnknownKeys(t *testing.T) {
 	}
 }
 
+// TestWrongValues gives values that could be taken for others.
+func TestWrongValues(t *testing.T) {
+	for text, want := range map[string]string{
+		"stop_timeout: 30\n":                                "unit",
+		"maintenance: {scrub_interval: 7}\n":                "unit",
+		"limits: {connections: 1.5}\n":                      "whole",
+		"auth: {accounts: [{id: a, uids: [-1]}]}\n":         "uids",
+		"auth: {accounts: [{id: a, gids: [4294967296]}]}\n": "gids",
+		"memory: {limit: 1.5}\n":                            "memory.limit",
+		"grpc: {listen: [\"127.0.0.1:99999\"]}\n":           "grpc.listen",
+		"export: {buckets: [a]}\n":                          "export",
+		"export: {secret_key_file: /a}\n":                   "export",
+	} {
+		path := filepath.Join(t.TempDir(), "blockmilld.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := (sources{path: path}).load(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want an error that says %q", text, err, want)
+		}
+	}
+	for _, text := range []string{"stop_timeout: 0\n", "limits: {connections: \"10\"}\n", "memory: {limit: 536870912}\n", "auth: {accounts: [{id: a, uids: [1000]}]}\n"} {
+		path := filepath.Join(t.TempDir(), "blockmilld.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := (sources{path: path}).load(); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // TestDiskDirs gives directories of disks as they may be written.
 func TestDiskDirs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "blockmilld.yaml")
@@ -83,6 +116,18 @@ func TestDiskDirs(t *testing.T) {
 	} {
 		if c, err := load(text); err == nil {
 			t.Errorf("%q gives %+v", text, c.Disks)
+		}
+	}
+}
+
+// TestExitStatus holds command lines against the statuses of the other programs.
+func TestExitStatus(t *testing.T) {
+	for args, want := range map[string]int{
+		"--bogus": 2, "extra": 2, "config bogus": 2, "config check extra": 2, "config print --bogus": 2,
+		"config check": 0, "config": 0, "config check --config nowhere.yaml": 1, "config check --log-level loud": 1,
+	} {
+		if got := run(strings.Fields(args)); got != want {
+			t.Errorf("blockmilld %s: status %d, want %d", args, got, want)
 		}
 	}
 }

@@ -4,9 +4,11 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/parsers/yaml"
@@ -142,6 +144,7 @@ func decode(k *koanf.Koanf) (*config, error) {
 		ErrorUnused:      true,
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
 			mapstructure.StringToTimeDurationHookFunc(),
+			plainNumber,
 			numberToText,
 			mapstructure.TextUnmarshallerHookFunc(),
 			emptyToSlice,
@@ -153,6 +156,34 @@ func decode(k *koanf.Koanf) (*config, error) {
 		return nil, plain(err)
 	}
 	return c, nil
+}
+
+var (
+	errUnit  = errors.New("want a time with its unit, such as 30s")
+	errWhole = errors.New("want a whole number")
+	errRange = errors.New("want a number from 0 to 4294967295")
+)
+
+// plainNumber refuses numbers that would be taken for others: times without a unit,
+// fractions, and ids of users that do not fit.
+func plainNumber(_, to reflect.Type, value any) (any, error) {
+	switch n := value.(type) {
+	case int:
+		switch {
+		case to == reflect.TypeFor[time.Duration]() && n != 0:
+			return nil, fmt.Errorf("%d: %w", n, errUnit)
+		case to.Kind() == reflect.Uint32 && (n < 0 || n > math.MaxUint32):
+			return nil, fmt.Errorf("%d: %w", n, errRange)
+		}
+	case float64:
+		if to == reflect.TypeFor[time.Duration]() {
+			return nil, fmt.Errorf("%v: %w", n, errUnit)
+		}
+		if k := to.Kind(); k == reflect.Int || k == reflect.Uint32 {
+			return nil, fmt.Errorf("%v: %w", n, errWhole)
+		}
+	}
+	return value, nil
 }
 
 // numberToText lets a size be given as a plain number.

@@ -23,7 +23,8 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
-// run carries out one command line and gives its exit status.
+// run carries out one command line and gives its exit status: 1 when that fails, 2
+// when it asks for what there is not.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -32,9 +33,11 @@ func run(args []string) int {
 
 	root := rootCommand()
 	root.SetArgs(args)
+	status := 2
+	root.PersistentPreRun = func(*cobra.Command, []string) { status = 1 }
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "blockmilld: %v\n", err)
-		return 1
+		return status
 	}
 	return 0
 }
