@@ -49,6 +49,10 @@ func Open(ctx context.Context, scratch, kind, image string) (p *Place, err error
 			return p, err
 		}
 	}
+	// What was removed here before is not what is measured.
+	if err := run(ctx, "sync", "-f", scratch); err != nil {
+		return p, err
+	}
 	p.source = filepath.Join(p.dir, "source.raw")
 	if err := run(ctx, "cp", "--sparse=always", "--reflink=auto", image, p.source); err != nil {
 		return p, err

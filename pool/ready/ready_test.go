@@ -216,6 +216,39 @@ func TestForeground(t *testing.T) {
 	})
 }
 
+// What a pool has too many of goes behind foreground work, too, unless that has no
+// end; a stock that stops leaves it.
+func TestSurplus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &factory{takes: time.Millisecond}
+		s := ready.New(ready.Options{Maker: f})
+		defer s.Stop()
+		gone := func(want int) {
+			t.Helper()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.discarded != want {
+				t.Errorf("%d discarded, want %d", f.discarded, want)
+			}
+		}
+		s.Open("img", ready.Settings{Capacity: 6}, nil)
+		time.Sleep(time.Second)
+		end := s.Foreground()
+		s.Open("img", ready.Settings{Capacity: 3}, nil)
+		time.Sleep(time.Second)
+		gone(0)
+		time.Sleep(5 * time.Second)
+		gone(1)
+		end()
+		time.Sleep(time.Second)
+		gone(3)
+		defer s.Foreground()()
+		s.Open("img", ready.Settings{Capacity: 1}, nil)
+		s.Stop()
+		gone(3)
+	})
+}
+
 // Bounds per image and for the node hold.
 func TestBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

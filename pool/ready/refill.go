@@ -166,7 +166,22 @@ func (s *Stock) discardSurplus(p *pool, now time.Time) {
 		b, _ := p.next()
 		p.counts.Discards++
 		s.note(p, Discarded, 0, "")
-		s.work.Go(func() { s.discard(p.key, b) })
+		s.work.Go(func() { s.giveUp(p.key, b) })
+	}
+}
+
+// giveUp discards a surplus disk, one at a time and behind foreground work, which the
+// removal of many files would slow down. What is left when the stock stops is found
+// ready at the next start.
+func (s *Stock) giveUp(key Key, b provision.Backing) {
+	select {
+	case s.giving <- struct{}{}:
+		defer func() { <-s.giving }()
+	case <-s.ctx.Done():
+		return
+	}
+	if s.gate.wait(s.ctx, nil) == nil {
+		s.discard(key, b)
 	}
 }
 

@@ -69,6 +69,7 @@ type Stock struct {
 	opts   Options
 	events *ring
 	gate   *gate
+	giving chan struct{} // has a token while a surplus disk is discarded
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -83,7 +84,7 @@ type Stock struct {
 
 // New makes a stock without pools.
 func New(opts Options) *Stock {
-	s := &Stock{opts: opts.withDefaults(), events: newRing(), gate: newGate(), pools: make(map[Key]*pool)}
+	s := &Stock{opts: opts.withDefaults(), events: newRing(), gate: newGate(), giving: make(chan struct{}, 1), pools: make(map[Key]*pool)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if m := s.opts.Metrics; m != nil {
 		m.watch(s)
