@@ -19,7 +19,7 @@ func (n *Node) openDisks(ctx context.Context) error {
 	found := make(map[cas.ManifestID][]provision.Backing)
 	owned := make(map[provision.BackingID]string)
 	for _, o := range n.opts.Disks {
-		o.Store, o.Logger = n.opts.Store, n.opts.Logger
+		o.Store, o.Logger, o.Wanted = n.opts.Store, n.opts.Logger, n.madeAhead
 		d, err := provision.Open(ctx, o)
 		if err != nil {
 			return err
@@ -85,6 +85,21 @@ func (n *Node) inventory() provision.Inventory {
 		inv.Images[s.Manifest] = true
 	}
 	return inv
+}
+
+// madeAhead says whether there are ready disks of a manifest, or are to be, as may
+// be while pools are not open yet.
+func (n *Node) madeAhead(m cas.ManifestID) bool {
+	for _, img := range n.images.all() {
+		if !img.Pooled || img.Manifest != m {
+			continue
+		}
+		st, err := n.stock.Stat(ready.Key(img.ID))
+		if err != nil || st.Ready+st.Target+st.Making+st.Waiting > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // pooledImage finds an image that wants ready disks of a manifest and size.

@@ -60,6 +60,7 @@ type config struct {
 		Dirs    []diskDir `koanf:"dirs"`
 		Methods []string  `koanf:"methods"`
 		Ready   size      `koanf:"ready"`
+		Bases   size      `koanf:"bases"`
 		Rate    size      `koanf:"rate"`
 	} `koanf:"disks"`
 	Import struct {

@@ -54,7 +54,7 @@ func (c *config) checkDisks() error {
 // diskDirectories are where disks are made, and how.
 func (d *daemon) diskDirectories() ([]provision.Options, error) {
 	var all []provision.Options
-	counts := lazy.NewMetrics(d.registry)
+	counts, bases := lazy.NewMetrics(d.registry), provision.NewMetrics(d.registry)
 	for _, dir := range d.paths.disks {
 		names := dir.Methods
 		if len(names) == 0 {
@@ -64,7 +64,10 @@ func (d *daemon) diskDirectories() ([]provision.Options, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, provision.Options{Path: dir.Dir, Methods: ways, FillRate: int64(d.conf.Disks.Rate), Lazy: counts})
+		all = append(all, provision.Options{
+			Path: dir.Dir, Methods: ways, FillRate: int64(d.conf.Disks.Rate),
+			BaseBytes: int64(d.conf.Disks.Bases), Metrics: bases, Lazy: counts,
+		})
 	}
 	return all, nil
 }

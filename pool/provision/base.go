@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
@@ -18,8 +19,10 @@ type base struct {
 	turn     chan struct{} // has a token while somebody builds, or looks whether to
 
 	// Guarded by the directory's mu.
-	users   int  // overlays, and calls that need it
-	dropped bool // goes with the last user
+	users   int       // overlays, and calls that need it
+	dropped bool      // goes with the last user
+	bytes   int64     // of its file; 0 while there is none
+	used    time.Time // when a call needed it last
 }
 
 func (b *base) name() string { return b.manifest.String() + ".raw" }
@@ -34,6 +37,7 @@ func (d *Directory) useBase(ctx context.Context, m cas.ManifestID, background bo
 		d.bases[m] = b
 	}
 	b.users++
+	b.used = time.Now()
 	d.mu.Unlock()
 	if err := d.ensureBase(ctx, b, background); err != nil {
 		return nil, errors.Join(fmt.Errorf("golden base %v: %w", m, err), d.leaveBase(b))
@@ -41,12 +45,15 @@ func (d *Directory) useBase(ctx context.Context, m cas.ManifestID, background bo
 	return b, nil
 }
 
-// leaveBase ends useBase. A base that was dropped goes with its last user.
+// leaveBase ends useBase. A base that was dropped goes with its last user, and
+// others if there are too many now.
 func (d *Directory) leaveBase(b *base) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	b.users--
-	return d.retire(b)
+	err := d.retire(b)
+	d.mu.Unlock()
+	d.trimBases()
+	return err
 }
 
 // DropBase says that the image is gone: its golden base goes as soon as no
@@ -77,7 +84,13 @@ func (d *Directory) retire(b *base) error {
 	if !b.dropped || b.users > 0 {
 		return nil
 	}
+	return d.removeBase(b)
+}
+
+// removeBase removes a base without users. Mu is held.
+func (d *Directory) removeBase(b *base) error {
 	delete(d.bases, b.manifest)
+	defer d.opts.Metrics.hold(-b.bytes)
 	if err := d.step("remove base"); err != nil {
 		return err
 	}
@@ -96,10 +109,13 @@ func (d *Directory) ensureBase(ctx context.Context, b *base, background bool) er
 		return context.Cause(ctx)
 	}
 	_, err := os.Lstat(d.path(basesDir, b.name()))
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if errors.Is(err, fs.ErrNotExist) {
+		err = d.buildBase(ctx, b, background)
 	}
-	return d.buildBase(ctx, b, background)
+	if err == nil {
+		err = d.weigh(b)
+	}
+	return err
 }
 
 func (d *Directory) buildBase(ctx context.Context, b *base, background bool) (err error) {
@@ -108,7 +124,7 @@ func (d *Directory) buildBase(ctx context.Context, b *base, background bool) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, img.Close()) }()
-	if err := d.room(img.Size()); err != nil {
+	if err := d.makeRoom(img.Size()); err != nil {
 		return err
 	}
 	return d.make(ctx, basesDir, b.name(), func(dev *blockio.Device) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,14 @@ type Options struct {
 	// FillRate bounds what background work writes, in bytes a second; 0 is
 	// no bound.
 	FillRate int64
+	// BaseBytes bounds what golden bases hold that are not needed at the time;
+	// 0 is a quarter of the file system, negative no bound.
+	BaseBytes int64
+	// Wanted says whether disks of an image are made ahead, so that its golden base
+	// stays; nil is never.
+	Wanted func(cas.ManifestID) bool
+	// Metrics tells of golden bases; nil does not.
+	Metrics *Metrics
 	// Lazy counts what lazy disks take from the store; nil does not.
 	Lazy *lazy.Metrics
 	// Logger hears of what is worth knowing and no error.
@@ -59,6 +68,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Wanted == nil {
+		o.Wanted = func(cas.ManifestID) bool { return false }
 	}
 	if o.Step == nil {
 		o.Step = func(string) error { return nil }
@@ -99,6 +111,7 @@ type Directory struct {
 	rate      *throttle
 	// syncsNames says that the sync of a new file makes its name durable too.
 	syncsNames bool
+	baseBytes  int64
 
 	syncs  map[string]*blockio.SharedSync // by directory; immutable
 	serial atomic.Uint64                  // of temporary names
@@ -160,6 +173,14 @@ func (d *Directory) open(ctx context.Context) (err error) {
 	}
 	if d.syncsNames, err = syncsNames(d.opts.Path); err != nil {
 		return err
+	}
+	switch d.baseBytes = d.opts.BaseBytes; {
+	case d.baseBytes < 0:
+		d.baseBytes = math.MaxInt64
+	case d.baseBytes == 0:
+		if d.baseBytes, err = defaultBaseBytes(d.opts.Path); err != nil {
+			return err
+		}
 	}
 	for _, m := range d.opts.Methods {
 		if m == Reflink && !d.abilities.Reflink {

@@ -24,7 +24,9 @@
 //     durable before the disk's record is written, and a leftover without one.
 //   - A golden base is written once, whole, zeros included, and never changed:
 //     the cost of a clone grows with the number of extents. It goes when its
-//     image is dropped and no overlay reads from it any more.
+//     image is dropped and no overlay reads from it any more. One that nothing
+//     needs also goes when bases hold more than they may, or for want of space,
+//     and is written anew when it is needed again.
 //   - Whose a backing is, the directory does not know: the records of the layer
 //     above say so. [Directory.Recover] removes what nobody has.
 //   - A ready disk bears a time of change that no write leaves in place. Without

@@ -125,7 +125,7 @@ func (d *Directory) makeCopy(ctx context.Context, r Request, b *Backing) (err er
 	if err := d.fit(b, img.Size()); err != nil {
 		return err
 	}
-	if err := d.room(img.DataBytes()); err != nil {
+	if err := d.makeRoom(img.DataBytes()); err != nil {
 		return err
 	}
 	b.Held = img.DataBytes()

@@ -86,7 +86,9 @@ func guest(t testing.TB, size string) string {
 
 func openDir(t testing.TB, opts provision.Options) *provision.Directory {
 	t.Helper()
-	opts.Reserve = -1
+	if opts.Reserve == 0 {
+		opts.Reserve = -1
+	}
 	d, err := provision.Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)

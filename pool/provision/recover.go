@@ -141,7 +141,9 @@ func (d *Directory) recoverBases(ctx context.Context, inv Inventory, f *Found) e
 			f.Removed++
 			continue
 		}
-		d.noteBase(m, inv)
+		if err := d.noteFound(d.noteBase(m, inv), e); err != nil {
+			return err
+		}
 	}
 	for m, n := range overlays {
 		b := d.noteBase(m, inv)
@@ -150,7 +152,19 @@ func (d *Directory) recoverBases(ctx context.Context, inv Inventory, f *Found) e
 			d.opts.Logger.Error("overlays have lost their base", "manifest", m, "overlays", n, "reason", err)
 		}
 	}
+	d.trimBases()
 	return nil
+}
+
+// noteFound notes what the file of a base says: that it was written is the latest
+// known use of it.
+func (d *Directory) noteFound(b *base, e os.DirEntry) error {
+	info, err := e.Info()
+	if err != nil {
+		return err
+	}
+	b.used = info.ModTime()
+	return d.weigh(b)
 }
 
 // noteBase lists a base; nobody else has the directory yet.
