@@ -698,11 +698,12 @@ func (x *SetPoolRequest) GetIdleSeconds() int64 {
 type Pool struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
-	// min and max bound the target; capacity, if not 0, is the target.
+	// min and max bound the target: a max of 0 is 64, -1 keeps none ready;
+	// capacity, if not 0, is the target.
 	Min      int64 `protobuf:"varint,2,opt,name=min,proto3" json:"min,omitempty"`
 	Max      int64 `protobuf:"varint,3,opt,name=max,proto3" json:"max,omitempty"`
 	Capacity int64 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	// idle_seconds without demand shrink the pool to min; 0 never does.
+	// idle_seconds without demand shrink the pool to min: 0 is an hour, -1 never.
 	IdleSeconds int64 `protobuf:"varint,5,opt,name=idle_seconds,json=idleSeconds,proto3" json:"idle_seconds,omitempty"`
 	// ready disks there are, target is how many there should be, waiting creates
 	// are served first.

@@ -2,7 +2,7 @@ package node
 
 import (
 	"context"
-	"fmt"
+	"math"
 	"time"
 
 	"github.com/blockmill/blockmill/api/auth"
@@ -49,7 +49,7 @@ func (s *poolService) Get(ctx context.Context, req *blockmillpb.GetPoolRequest) 
 	}
 	st, err := s.node.Pools().Stat(ready.Key(img.ID))
 	if err != nil {
-		return nil, status.Err(fmt.Errorf("pool of image %s: %w", img.ID, err))
+		return nil, status.Err(err)
 	}
 	return s.message(st), nil
 }
@@ -62,7 +62,7 @@ func (s *poolService) Set(ctx context.Context, req *blockmillpb.SetPoolRequest) 
 	}
 	st, err := s.node.Pools().Stat(ready.Key(img.ID))
 	if err != nil {
-		return nil, status.Err(fmt.Errorf("pool of image %s: %w", img.ID, err))
+		return nil, status.Err(err)
 	}
 	st, err = s.node.SetPool(ctx, img.ID, changed(st.Settings, req))
 	if err != nil {
@@ -70,6 +70,9 @@ func (s *poolService) Set(ctx context.Context, req *blockmillpb.SetPoolRequest) 
 	}
 	return s.message(st), nil
 }
+
+// longestIdle is the longest time in seconds after which a pool may be idle.
+const longestIdle = int64(math.MaxInt64 / time.Second)
 
 // changed gives settings with what a request says.
 func changed(s ready.Settings, req *blockmillpb.SetPoolRequest) ready.Settings {
@@ -83,7 +86,7 @@ func changed(s ready.Settings, req *blockmillpb.SetPoolRequest) ready.Settings {
 		s.Capacity = int(req.GetCapacity())
 	}
 	if req.IdleSeconds != nil {
-		s.IdleLimit = time.Duration(req.GetIdleSeconds()) * time.Second
+		s.IdleLimit = time.Duration(min(max(req.GetIdleSeconds(), -1), longestIdle)) * time.Second
 	}
 	return s
 }

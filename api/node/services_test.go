@@ -129,6 +129,9 @@ func TestPools(t *testing.T) {
 		return must[*blockmillpb.Pool](t)(c.Set(w.as("edgar"), req))
 	}
 	set(&blockmillpb.SetPoolRequest{Min: proto.Int64(1), Max: proto.Int64(3)})
+	if got := set(&blockmillpb.SetPoolRequest{IdleSeconds: proto.Int64(1 << 60)}); got.GetIdleSeconds() < 1<<32 {
+		t.Errorf("idle after %d s, which is another time than the one that was set", got.GetIdleSeconds())
+	}
 	set(&blockmillpb.SetPoolRequest{IdleSeconds: proto.Int64(60)})
 	got := set(&blockmillpb.SetPoolRequest{Capacity: proto.Int64(2)})
 	if got.GetMin() != 1 || got.GetMax() != 3 || got.GetCapacity() != 2 || got.GetIdleSeconds() != 60 {

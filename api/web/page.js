@@ -123,6 +123,11 @@ function showShards(r, now) {
   }));
 }
 
+// named is a name, which may be cut short, and a badge, which is not.
+function named(title, name, badge) {
+  return el("div", { class: "named", title: title }, el("span", {}, name), badge ? pill(badge, "") : "");
+}
+
 function showPools(pools) {
   const hits = pools.reduce((n, p) => n + p.hits, 0);
   const all = pools.reduce((n, p) => n + p.hits + p.misses, 0);
@@ -134,7 +139,7 @@ function showPools(pools) {
     const note = p.ready + " of " + p.target + " ready" + (p.waiting > 0 ? ", " + count(p.waiting, "create waits", "creates wait") : "");
     return el("div", { class: "item" },
       el("div", { class: "top" },
-        el("span", { title: p.image_id }, p.image_name || p.image_id, p.method ? " " : "", p.method ? pill(p.method, "") : ""),
+        named(p.image_id, p.image_name || p.image_id, p.method),
         el("span", { class: "note" }, note)),
       bar(note, [percent(p.ready, p.target), ""]));
   }));
@@ -175,7 +180,7 @@ function showImages(images, now) {
   const head = ["Name", "Status", "Disk", "Data", "Family", "Folder", "Made", "Id"];
   const numbers = { Disk: "number", Data: "number" };
   const row = (i) => el("tr", {},
-    el("td", { title: i.name }, i.name || "–", i.pooled ? " " : "", i.pooled ? pill("pooled", "") : ""),
+    el("td", {}, named(i.name, i.name || "–", i.pooled ? "pooled" : "")),
     el("td", {}, pill(i.status.toLowerCase(), kinds[i.status] || "")),
     el("td", { class: "number" }, i.virtual_size > 0 ? bytes(i.virtual_size) : "–"),
     el("td", { class: "number" }, i.storage_size > 0 ? bytes(i.storage_size) : "–"),

@@ -93,7 +93,7 @@ type Operation struct {
 	ID          string    `json:"id"`
 	Description string    `json:"description"`
 	ResourceID  string    `json:"resource_id,omitempty"`
-	State       string    `json:"state"` // queued, running, done, failed, cancelled
+	State       string    `json:"state"` // running (or about to), done, failed, cancelled
 	Done        int64     `json:"done"`
 	Total       int64     `json:"total"` // 0 when unknown
 	Error       string    `json:"error,omitempty"`

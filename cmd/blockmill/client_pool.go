@@ -40,13 +40,26 @@ func (v poolView) table(w io.Writer) {
 	row(w, "image", v.ImageID)
 	row(w, "ready", fmt.Sprintf("%d of %d", v.Ready, v.Target))
 	row(w, "waiting", v.Waiting)
-	row(w, "bounds", fmt.Sprintf("%d to %d", v.Min, v.Max))
+	row(w, "least", v.Min)
+	row(w, "most", orWord(v.Max, v.Max, "none"))
 	row(w, "capacity", v.Capacity)
-	row(w, "idle", time.Duration(v.IdleSeconds)*time.Second)
+	row(w, "idle", orWord(v.IdleSeconds, time.Duration(v.IdleSeconds)*time.Second, "never"))
 	row(w, "bytes", human(v.Bytes))
 	row(w, "method", v.Method)
 	row(w, "hits", fmt.Sprintf("%d, %d misses", v.Hits, v.Misses))
 	row(w, "refill", fmt.Sprintf("%.3f s", v.RefillSeconds))
+}
+
+// orWord shows a setting, of which 0 leaves it to the daemon and a negative one has
+// a word of its own.
+func orWord(n int64, shown any, negative string) any {
+	switch {
+	case n == 0:
+		return "default"
+	case n < 0:
+		return negative
+	}
+	return shown
 }
 
 func (a *app) poolCommand() *cobra.Command {
@@ -146,8 +159,8 @@ given for stays as it is.`,
 	}
 	f := cmd.Flags()
 	f.Int64Var(&least, "min", 0, "the least that are kept ready")
-	f.Int64Var(&most, "max", 0, "the most that are kept ready")
+	f.Int64Var(&most, "max", 0, "the most that are kept ready; 0 is 64, -1 keeps none")
 	f.Int64Var(&capacity, "capacity", 0, "exactly so many; 0 follows the demand")
-	f.DurationVar(&idle, "idle", 0, "the time without demand after which only the least is kept, such as 1h; 0 is never")
+	f.DurationVar(&idle, "idle", 0, "the time without demand after which only the least is kept, such as 30m; 0 is an hour, -1s never")
 	return cmd
 }

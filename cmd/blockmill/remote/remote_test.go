@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -136,6 +137,17 @@ func TestWait(t *testing.T) {
 	_, err = c.Wait(t.Context(), &operation.Operation{Id: "two"}, nil)
 	if status.Code(err) != codes.InvalidArgument || err.Error() != "qcow2: corrupt" {
 		t.Errorf("failed operation: %v", err)
+	}
+}
+
+// Who interrupts a wait is told what goes on.
+func TestWaitInterrupted(t *testing.T) {
+	c := serve(t, &node{}, &operations{})
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	_, err := c.Wait(ctx, &operation.Operation{Id: "one"}, func(int64, int64) {})
+	if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "operation one goes on") {
+		t.Errorf("interrupted: %v", err)
 	}
 }
 

@@ -2,7 +2,9 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -16,6 +18,9 @@ const (
 	firstPoll = 5 * time.Millisecond
 	lastPoll  = time.Second
 )
+
+// errInterrupted says that the caller's context has ended.
+var errInterrupted = errors.New("interrupted")
 
 // OperationError is the failure of an operation that was begun.
 type OperationError struct {
@@ -34,13 +39,15 @@ func (e *OperationError) GRPCStatus() *status.Status { return e.Status }
 func (c *Client) Wait(ctx context.Context, op *operation.Operation, progress func(done, total int64)) (*operation.Operation, error) {
 	if progress != nil && !op.Done {
 		watching, stop := context.WithCancel(ctx)
+		var watcher sync.WaitGroup
+		defer watcher.Wait()
 		defer stop()
-		go c.watch(watching, op.Id, progress)
+		watcher.Go(func() { c.watch(watching, op.Id, progress) })
 	}
 	for wait := firstPoll; !op.Done; wait = min(2*wait, lastPoll) {
 		select {
 		case <-ctx.Done():
-			return op, fmt.Errorf("wait for operation %s, which goes on: %w", op.Id, ctx.Err())
+			return op, fmt.Errorf("%w: operation %s goes on", errInterrupted, op.Id)
 		case <-time.After(wait):
 		}
 		next, err := c.Operations.Get(ctx, &operation.GetOperationRequest{OperationId: op.Id})
