@@ -212,10 +212,11 @@ func (d *database) forget(id SegmentID, entries []entry) error {
 // segments lists the markers.
 func (d *database) segments() (map[SegmentID]bool, error) {
 	found := make(map[SegmentID]bool)
-	err := d.scan(context.Background(), []byte{markerKey}, func(key []byte) {
-		if len(key) == 1+len(SegmentID{}) {
+	err := d.scan(context.Background(), []byte{markerKey}, func(item *badger.Item) error {
+		if key := item.Key(); len(key) == 1+len(SegmentID{}) {
 			found[SegmentID(key[1:])] = true
 		}
+		return nil
 	})
 	return found, err
 }
@@ -225,10 +226,11 @@ func (d *database) segments() (map[SegmentID]bool, error) {
 // merge has made it anew.
 func (d *database) chunks(ctx context.Context, each func(chunkID)) error {
 	for first := range 256 {
-		err := d.scan(ctx, []byte{chunkKey, byte(first)}, func(key []byte) {
-			if len(key) == 1+len(chunkID{}) {
+		err := d.scan(ctx, []byte{chunkKey, byte(first)}, func(item *badger.Item) error {
+			if key := item.Key(); len(key) == 1+len(chunkID{}) {
 				each(chunkID(key[1:]))
 			}
+			return nil
 		})
 		if err != nil {
 			return err
@@ -237,8 +239,23 @@ func (d *database) chunks(ctx context.Context, each func(chunkID)) error {
 	return nil
 }
 
-// scan calls each with every key that begins with prefix.
-func (d *database) scan(ctx context.Context, prefix []byte, each func(key []byte)) error {
+// counts says how many chunks each segment has that are found there.
+func (d *database) counts(ctx context.Context) (map[SegmentID]int, error) {
+	found := make(map[SegmentID]int)
+	err := d.scan(ctx, []byte{chunkKey}, func(item *badger.Item) error {
+		return item.Value(func(p []byte) error {
+			if len(p) != locationSize {
+				return corrupt("index", 0, "location of %d bytes, expected %d", len(p), locationSize)
+			}
+			found[SegmentID(p[:16])]++
+			return nil
+		})
+	})
+	return found, err
+}
+
+// scan calls each with every item whose key begins with prefix.
+func (d *database) scan(ctx context.Context, prefix []byte, each func(*badger.Item) error) error {
 	return d.db.View(func(tx *badger.Txn) error {
 		it := tx.NewIterator(badger.IteratorOptions{Prefix: prefix})
 		defer it.Close()
@@ -246,7 +263,9 @@ func (d *database) scan(ctx context.Context, prefix []byte, each func(key []byte
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			each(it.Item().Key())
+			if err := each(it.Item()); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

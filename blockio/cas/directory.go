@@ -93,6 +93,16 @@ func (ds *directories) find(id chunkID) (location, bool) {
 	return location{}, false
 }
 
+func (ds *directories) get(id SegmentID) (*directory, bool) {
+	ds.mu.RLock()
+	defer ds.mu.RUnlock()
+	el, ok := ds.byID[id]
+	if !ok {
+		return nil, false
+	}
+	return el.Value.(*directory), true
+}
+
 // pays notes that a chunk of a segment was looked up, and says whether it is time
 // to load the segment's directory.
 func (ds *directories) pays(id SegmentID) bool {

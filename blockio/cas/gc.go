@@ -83,7 +83,11 @@ func (c *collection) run(ctx context.Context) error {
 	}
 	// What removal forgets is what the database has: a directory in memory may
 	// have a copy that it has not, of a chunk that was moved.
-	if c.usage, _, err = s.survey(ctx, live, s.index.indexed); err != nil {
+	places, err := s.index.places(ctx)
+	if err != nil {
+		return err
+	}
+	if c.usage, _, err = s.survey(ctx, live, places); err != nil {
 		return err
 	}
 	for _, id := range dead {

@@ -128,16 +128,6 @@ func (x *index) resolve(ctx context.Context, id chunkID, warm bool) (location, e
 	return location{}, ErrUnindexed
 }
 
-// indexed is where the database has a chunk that was found. That is another place
-// when a cached directory gave a copy.
-func (x *index) indexed(found location) (location, error) {
-	loc, ok, err := x.db.find(found.id)
-	if err != nil || !ok || !x.exists(loc.segment) {
-		return found, err // not in the database yet
-	}
-	return loc, nil
-}
-
 // leaveOut notes that a segment is damaged: chunks that are not found may be in
 // it.
 func (x *index) leaveOut(reason error) {

@@ -59,15 +59,14 @@ func (u *usage) mark(loc location, owner uint32) (before uint32) {
 // bytes of segments it alone holds. A chunk that the index does not know is an
 // error: nothing can be said of what may be removed then.
 //
-// A chunk may be in several segments. Certain, if not nil, says which of them
-// counts, and is asked for a place as long as nothing is marked there.
-func (s *Store) survey(ctx context.Context, ids []ManifestID, certain func(location) (location, error)) (*usage, []ImageStat, error) {
+// A chunk may be in several segments. Places, if not nil, say which of them counts.
+func (s *Store) survey(ctx context.Context, ids []ManifestID, places *places) (*usage, []ImageStat, error) {
 	u := &usage{segments: make(map[SegmentID]*segmentUsage)}
 	stats := make([]ImageStat, len(ids))
 	for i, id := range ids {
 		err := s.eachChunk(ctx, id, func(m *manifest, c chunk, loc location) (err error) {
-			if certain != nil && !u.segments[loc.segment].live(int(loc.ordinal)) {
-				if loc, err = certain(loc); err != nil {
+			if places != nil && !u.segments[loc.segment].live(int(loc.ordinal)) {
+				if loc, err = places.certain(ctx, loc); err != nil {
 					return err
 				}
 			}
