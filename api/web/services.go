@@ -21,9 +21,9 @@ import (
 type Services struct {
 	Name      string // of the node
 	StartedAt time.Time
-	Warnings  []string
-	// Folders are those whose images, pools and operations are shown.
-	Folders []string
+	// Warnings are what operators have to read, Folders those whose images,
+	// pools and operations are shown; both are asked for each time.
+	Warnings, Folders func() []string
 
 	Node       NodeStater
 	Images     ImageLister
@@ -72,12 +72,12 @@ func (s *Services) Status(ctx context.Context) (Status, error) {
 		return Status{}, refused("node", err)
 	}
 	out := Status{
-		Node:       Node{Name: s.Name, Version: stat.Version, StartedAt: s.StartedAt, Now: now().UTC(), Warnings: s.Warnings},
+		Node:       Node{Name: s.Name, Version: stat.Version, StartedAt: s.StartedAt, Now: now().UTC(), Warnings: s.Warnings()},
 		Savings:    savings(stat),
 		Redundancy: redundancy(stat),
 		Disks:      Disks{Count: stat.Disks},
 	}
-	for _, folder := range s.Folders {
+	for _, folder := range s.Folders() {
 		if err := s.addFolder(ctx, folder, &out); err != nil {
 			return Status{}, err
 		}

@@ -98,8 +98,9 @@ func (o operationService) Watch(r *blockmillpb.WatchRequest, s blockmillpb.Opera
 func services(t *testing.T) *web.Services {
 	t.Helper()
 	return &web.Services{
-		Name: "node-7", StartedAt: noon, Warnings: []string{"careful"}, Folders: []string{"default", "hidden", "other"},
-		Node: nodeService{}, Images: imageService{}, Pools: poolService{}, Operations: operationService{t},
+		Name: "node-7", StartedAt: noon, Warnings: func() []string { return []string{"careful"} },
+		Folders: func() []string { return []string{"default", "hidden", "other"} },
+		Node:    nodeService{}, Images: imageService{}, Pools: poolService{}, Operations: operationService{t},
 		Clock: func() time.Time { return noon.Add(time.Minute) },
 	}
 }
@@ -158,7 +159,7 @@ func TestServicesRefuse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s := services(t)
-		s.Node, s.Folders = nodeService{tt.err}, tt.folders
+		s.Node, s.Folders = nodeService{tt.err}, func() []string { return tt.folders }
 		_, err := s.Status(t.Context())
 		refused, ok := errors.AsType[*web.Error](err)
 		if err == nil || ok != (tt.code != 0) || ok && refused.Code != tt.code {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,6 +48,7 @@ type daemon struct {
 	space  *space
 
 	auth         *auth.Authenticator
+	admitted     atomic.Pointer[config] // whose accounts are in force
 	certificates []*auth.Certificates
 	server       *server.Server
 	services     *node.Services

@@ -46,7 +46,7 @@ func (d *daemon) listenNBD() error {
 		Node: d.node, Store: d.store.Store, Allow: d.mayUse,
 		Folders: func() []pool.FolderID {
 			var all []pool.FolderID
-			for _, name := range d.conf.folders() {
+			for _, name := range d.folders() {
 				all = append(all, pool.FolderID(name))
 			}
 			return all

@@ -22,7 +22,7 @@ func (d *daemon) page() http.Handler {
 		name = "blockmill"
 	}
 	source := d.services.Page(web.Services{
-		Name: name, StartedAt: started, Warnings: d.warnings(), Folders: d.conf.folders(), Images: d.compute.Images(),
+		Name: name, StartedAt: started, Warnings: d.warnings, Folders: d.folders, Images: d.compute.Images(),
 	})
 	pages := web.Handler(&source)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +38,7 @@ func (d *daemon) page() http.Handler {
 // warnings are what an operator has to know of the configuration.
 func (d *daemon) warnings() []string {
 	var all []string
-	if len(d.conf.Auth.Accounts) == 0 {
+	if len(d.admitted.Load().Auth.Accounts) == 0 {
 		all = append(all, "No accounts are configured: every caller on this machine is an administrator.")
 	}
 	if wrong := d.store.dir.Degraded(); wrong != "" {
@@ -46,6 +46,9 @@ func (d *daemon) warnings() []string {
 	}
 	return all
 }
+
+// folders are those that the configuration names which is in force.
+func (d *daemon) folders() []string { return d.admitted.Load().folders() }
 
 // folders are those that the configuration names.
 func (c *config) folders() []string {

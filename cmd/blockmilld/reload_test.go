@@ -139,3 +139,31 @@ func TestReloadedKeys(t *testing.T) {
 		t.Errorf("marked (-reloaded +marked):\n%s", diff)
 	}
 }
+
+// TestReloadFolders names a folder while the daemon runs: the status page shows what
+// is in it from then on, and that there are accounts.
+func TestReloadFolders(t *testing.T) {
+	with := func(folders string) string {
+		return fmt.Sprintf("fetch: {allow: [127.0.0.0/8], allow_http: true}\nauth: {accounts: [{id: alice, folders: {%s}, token_sha256: [%s]}]}\n", folders, sum("alice's"))
+	}
+	p := newProcess(t)
+	p.bare, p.token = true, "alice's"
+	r := &reloading{process: p, file: filepath.Join(p.dir, "blockmilld.yaml")}
+	if err := os.WriteFile(r.file, []byte("fetch: {allow: [127.0.0.0/8], allow_http: true}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.start("--config", r.file)
+	p.do("POST", "/compute/v1/images", object{"folderId": "g", "name": "one", "uri": offer(t, disk(mib, 1)).URL})
+	shown := func() (images, warnings int) {
+		t.Helper()
+		status := p.must("GET", "/status.json", nil)
+		return len(status["images"].([]any)), len(status["node"].(object)["warnings"].([]any))
+	}
+	if images, warnings := shown(); images != 0 || warnings != 1 {
+		t.Errorf("at first %d images and %d warnings are shown", images, warnings)
+	}
+	r.reload(with(`"*": admin, g: admin`), readAgain)
+	if images, warnings := shown(); images != 1 || warnings != 0 {
+		t.Errorf("with accounts and their folder %d images and %d warnings are shown", images, warnings)
+	}
+}

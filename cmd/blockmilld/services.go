@@ -100,13 +100,17 @@ func (d *daemon) setAccounts(c *config) error {
 	if len(c.Auth.Accounts) == 0 {
 		d.auth.Open()
 		d.log.Warn("no accounts are configured: every caller on this machine is an admin of every folder")
-		return nil
+	} else {
+		accounts, err := c.accounts()
+		if err == nil {
+			err = d.auth.SetAccounts(accounts)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	accounts, err := c.accounts()
-	if err != nil {
-		return err
-	}
-	return d.auth.SetAccounts(accounts)
+	d.admitted.Store(c)
+	return nil
 }
 
 // grpcAddress is where clients find gRPC that came otherwise.
