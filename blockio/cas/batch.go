@@ -50,7 +50,12 @@ func (b *recordBatch) read(ctx context.Context, name recordName, check func(p []
 		return err
 	}
 	defer func() { err = errors.Join(err, o.Close()) }()
-	if err := readChecked(o, b.serial.object(), make([]byte, s.size), int64(s.off), check); err != nil {
+	err = readChecked(o, b.serial.object(), make([]byte, s.size), int64(s.off), check)
+	var c *CorruptError
+	switch {
+	case errors.As(err, &c): // of an object that the record would be by itself
+		return corrupt(b.serial.object(), int64(s.off)+c.Offset, "record %s.%s: %s", name.kind, name.id, c.Reason)
+	case err != nil:
 		return fmt.Errorf("in %s at %d: %w", b.serial.object(), s.off, err)
 	}
 	return nil

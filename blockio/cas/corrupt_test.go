@@ -3,6 +3,7 @@ package cas_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -73,7 +74,11 @@ func TestFlips(t *testing.T) {
 			if err := goldenReads(t.Context(), s); err != nil {
 				t.Error(err)
 			}
-			if least := map[string]int{"meta": 0, "segments": 100, "manifests": 300, "records": len(p)}; every(7)*noticed < least[strings.Split(name, "/")[0]] {
+			least := map[string]int{"meta": 0, "segments": 100, "manifests": 300, "records": len(p)}[strings.Split(name, "/")[0]]
+			if name == goldenBatch { // whose head was read when the store was opened
+				least -= int(binary.LittleEndian.Uint32(p[12:])) + every(7)
+			}
+			if every(7)*noticed < least {
 				t.Errorf("%d of %d flips were noticed", noticed, len(p))
 			}
 		})

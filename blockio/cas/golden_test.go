@@ -80,10 +80,18 @@ func writeGolden(t *testing.T) {
 		}
 	}
 	s := openStore(t, opts)
-	if err := errors.Join(beginDraft(ctx, s, "golden", goldenImage(), 0), s.Close()); err != nil {
+	if err := beginDraft(ctx, s, "golden", goldenImage(), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(goldenDir); err != nil {
+	header, err := blockio.ReadObject(ctx, v, "meta/store", 1<<20)
+	if err == nil {
+		r, lookErr := s.Record(ctx, "image", "v1")
+		err = errors.Join(lookErr, blockio.WriteObject(ctx, v, goldenBatch, batchByHand(header[16:32], r.Manifests[0])))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Close(), os.RemoveAll(goldenDir)); err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range []string{"meta", "segments", "manifests", "records"} {
@@ -101,6 +109,47 @@ func writeGolden(t *testing.T) {
 			}
 		}
 	}
+}
+
+// goldenBatch has the records of batchByHand.
+const goldenBatch = "records/00000000000000b7"
+
+// batchByHand is a batch of two records of an image, image.first of version 1 and
+// image.second of version 5, written as FORMAT.md says and with nothing else.
+func batchByHand(store []byte, m cas.ManifestID) []byte {
+	le := binary.LittleEndian
+	seal := func(p []byte) []byte { return le.AppendUint64(p, xxhash.Sum64(p)) }
+	record := func(id string, version uint64) []byte {
+		p := le.AppendUint32([]byte("bmRECRD\n"), 1)
+		p = le.AppendUint32(p, 64)
+		p = append(p, store...)
+		p = le.AppendUint64(p, version)
+		for _, n := range []int{len("image"), len(id), 1, len(id)} {
+			p = le.AppendUint32(p, uint32(n))
+		}
+		p = append(p, make([]byte, 64-len(p))...)
+		p = append(append(append(p, "image"...), id...), m[:]...)
+		return seal(append(p, id...))
+	}
+	first, second := record("first", 1), record("second", 5)
+	head := 64 + 24 + len("imagefirst") + 24 + len("imagesecond") + 8
+	p := le.AppendUint32([]byte("bmBATCH\n"), 1)
+	p = le.AppendUint32(p, uint32(head))
+	p = append(p, store...)
+	p = le.AppendUint64(p, 0xb7)
+	p = le.AppendUint64(p, 0)
+	p = le.AppendUint32(p, 2)
+	p = append(p, make([]byte, 64-len(p))...)
+	entry := func(id string, version uint64, off, size int) {
+		p = le.AppendUint64(p, version)
+		for _, n := range []int{off, size, len("image"), len(id)} {
+			p = le.AppendUint32(p, uint32(n))
+		}
+		p = append(append(p, "image"...), id...)
+	}
+	entry("first", 1, head, len(first))
+	entry("second", 5, head+len(first), len(second))
+	return append(append(seal(p), first...), second...)
 }
 
 // goldenObjects reads the golden files by the names of their objects.
@@ -149,6 +198,13 @@ func TestGoldenOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantImage(t, s, r.Manifests[0], goldenImage())
+	for _, id := range []string{"first", "second"} {
+		r, err := s.Record(t.Context(), "image", id)
+		if err != nil || string(r.Payload) != id {
+			t.Fatalf("record %s of a batch: %q, %v", id, r.Payload, err)
+		}
+		wantImage(t, s, r.Manifests[0], goldenChanged())
+	}
 	if _, put, err := finishDraft(t.Context(), s, "golden", goldenImage()); err != nil || len(put) != 2 {
 		t.Errorf("draft: put %v, %v", put, err)
 	}
@@ -340,6 +396,8 @@ func TestNewerVersion(t *testing.T) {
 			seal(objects[name][:64])
 		case strings.HasPrefix(name, "manifests/"):
 			seal(objects[name][:128])
+		case name == goldenBatch:
+			seal(objects[name][:binary.LittleEndian.Uint32(objects[name][12:])])
 		default:
 			seal(objects[name])
 		}
