@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -25,8 +26,9 @@ import (
 )
 
 // TestDiskModel plays random steps against a node: images and disks come and
-// go, guests write, garbage is collected, the process ends well or dies at any
-// change of the disk directory. BLOCKMILL_MODEL_STEPS says how many steps;
+// go, lazy ones among them, which come over in part, in whole or not at all; guests
+// write, garbage is collected, the process ends well or dies at any change of the
+// disk directory. BLOCKMILL_MODEL_STEPS says how many steps;
 // TMPDIR in memory makes many of them quick.
 func TestDiskModel(t *testing.T) {
 	steps := int64(500)
@@ -78,12 +80,13 @@ type diskModel struct {
 	store *cas.Store
 	node  *pool.Node
 
-	images    map[pool.ImageID]string // what they begin with
+	images    map[pool.ImageID]string // what they hold at the places
 	snapshots map[pool.SnapshotID]string
 	disks     map[pool.DiskID]string
 	unsure    map[pool.DiskID]string // being made or removed when the process died
 	writes    int
 	happened  map[string]int64 // how often what did, over all models
+	calm      func()           // ends foreground work that background work waits for; nil when there is none
 
 	// die counts down the changes of the disk directory until the process is
 	// dead; 0 is never.
@@ -151,6 +154,7 @@ func (m *diskModel) restart(rt *rapid.T) {
 	if m.dead.Load() {
 		m.happened["(death)"]++
 	}
+	m.calm = nil
 	if err := m.node.Close(); err != nil {
 		m.fail(rt, "%v", err)
 	}
@@ -215,7 +219,19 @@ func (m *diskModel) end(rt *rapid.T) {
 	}
 }
 
-const modelText = 16 // what contents begin with, in bytes
+// modelText is how many bytes contents have at each place, of which two are in one
+// block of a lazy disk, and one is in other regions, two of them.
+const modelText = 16
+
+var (
+	modelPlaces = [3]int64{0, 100, 3<<20 - 5}
+	modelBlank  = string(make([]byte, len(modelPlaces)*modelText))
+)
+
+// atPlace is a content with another text at a place.
+func atPlace(content string, place int, text string) string {
+	return content[:place*modelText] + text + content[(place+1)*modelText:]
+}
 
 func (m *diskModel) text(prefix string) string {
 	m.writes++
@@ -238,6 +254,10 @@ func (m *diskModel) actions() map[string]func(*rapid.T) {
 		"delete disk":     m.deleteDisk,
 		"delete disk 2":   m.deleteDisk,
 		"write":           m.write,
+		"write 2":         m.write,
+		"hydrate":         m.hydrate,
+		"hydrate 2":       m.hydrate,
+		"foreground":      m.foreground,
 		"grow":            m.grow,
 		"snapshot":        m.snapshot,
 		"image of disk":   m.imageOfDisk,
@@ -264,7 +284,7 @@ func (m *diskModel) makeImage(rt *rapid.T) {
 	if err != nil {
 		m.fail(rt, "%v", err)
 	}
-	m.images[img.ID] = text
+	m.images[img.ID] = atPlace(modelBlank, 0, text)
 }
 
 func (m *diskModel) createDisk(rt *rapid.T) {
@@ -272,7 +292,7 @@ func (m *diskModel) createDisk(rt *rapid.T) {
 		rt.Skip("enough")
 	}
 	d := pool.Disk{Size: rapid.SampledFrom([]int64{4 << 20, 4 << 20, 8 << 20}).Draw(rt, "size")}
-	text := string(make([]byte, modelText))
+	text := modelBlank
 	switch rapid.IntRange(0, 9).Draw(rt, "source") {
 	case 0:
 	case 1:
@@ -291,7 +311,7 @@ func (m *diskModel) createDisk(rt *rapid.T) {
 		}
 		d.Size = max(d.Size, img.MinDiskSize)
 		text = m.images[d.Source.Image]
-		d.Method = rapid.SampledFrom([]provision.Method{"", "", provision.Overlay, provision.Copy}).Draw(rt, "method")
+		d.Method = rapid.SampledFrom([]provision.Method{"", "", provision.Overlay, provision.Copy, provision.Lazy, provision.Lazy}).Draw(rt, "method")
 	}
 	d, err := m.node.ReserveDisk(d)
 	if err != nil {
@@ -316,7 +336,8 @@ func (m *diskModel) deleteDisk(rt *rapid.T) {
 	delete(m.unsure, id)
 }
 
-// write is a guest that writes to a raw disk.
+// write is a guest that writes to a raw disk, or writes and zeroes by way of the node
+// to a lazy one.
 func (m *diskModel) write(rt *rapid.T) {
 	id := anyOf(rt, m.disks)
 	d, err := m.node.Disk(id)
@@ -326,16 +347,31 @@ func (m *diskModel) write(rt *rapid.T) {
 	if d.Format != "raw" {
 		rt.Skip("no raw disk")
 	}
+	place := rapid.IntRange(0, len(modelPlaces)-1).Draw(rt, "place")
 	text := m.text("guest")
-	f, err := os.OpenFile(filepath.Join(d.Dir, "disks", string(d.Backing)+".raw"), os.O_RDWR, 0)
+	switch {
+	case d.Method != provision.Lazy:
+		f, openErr := os.OpenFile(filepath.Join(d.Dir, "disks", string(d.Backing)+".raw"), os.O_RDWR, 0)
+		if openErr != nil {
+			m.fail(rt, "%v", openErr)
+		}
+		_, err = f.WriteAt([]byte(text), modelPlaces[place])
+		err = errors.Join(err, f.Close())
+	case rapid.IntRange(0, 4).Draw(rt, "zero") == 0:
+		text = modelBlank[:modelText]
+		err = m.withDevice(rt, id, func(dev pool.Device) error {
+			return dev.(interface{ PunchHole(off, n int64) error }).PunchHole(modelPlaces[place], modelText)
+		})
+	default:
+		err = m.withDevice(rt, id, func(dev pool.Device) error {
+			_, err := dev.(io.WriterAt).WriteAt([]byte(text), modelPlaces[place])
+			return err
+		})
+	}
 	if err != nil {
 		m.fail(rt, "%v", err)
 	}
-	_, err = f.WriteAt([]byte(text), 0)
-	if err := errors.Join(err, f.Close()); err != nil {
-		m.fail(rt, "%v", err)
-	}
-	m.disks[id] = text
+	m.disks[id] = atPlace(m.disks[id], place, text)
 }
 
 func (m *diskModel) grow(rt *rapid.T) {
@@ -416,13 +452,30 @@ func (m *diskModel) readDisk(rt *rapid.T, id pool.DiskID) {
 	if err != nil {
 		m.fail(rt, "%v", err)
 	}
-	c, err := m.node.Directories()[0].Open(m.t.Context(), provision.Backing{ID: d.Backing, Dir: d.Dir, Method: d.Method, Format: d.Format, Size: d.Size})
-	if err != nil {
-		m.fail(rt, "%v", err)
+	p := make([]byte, len(modelBlank))
+	read := func(r io.ReaderAt) error {
+		for i, off := range modelPlaces {
+			if _, err := r.ReadAt(p[i*modelText:][:modelText], off); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	p := make([]byte, modelText)
-	_, err = c.ReadAt(p, 0)
-	if err := errors.Join(err, c.Close()); err != nil {
+	if d.Method == provision.Lazy {
+		if d.Base != (cas.ManifestID{}) {
+			m.happened["(read of a lazy disk)"]++
+		} else {
+			m.happened["(read of one that came over)"]++
+		}
+		err = m.withDevice(rt, id, func(dev pool.Device) error { return read(dev) })
+	} else {
+		c, openErr := m.node.Directories()[0].Open(m.t.Context(), provision.Backing{ID: d.Backing, Dir: d.Dir, Method: d.Method, Format: d.Format, Size: d.Size})
+		if openErr != nil {
+			m.fail(rt, "%v", openErr)
+		}
+		err = errors.Join(read(c), c.Close())
+	}
+	if err != nil {
 		m.fail(rt, "%v", err)
 	}
 	if want := m.disks[id]; !bytes.Equal(p, []byte(want)) {
@@ -469,6 +522,7 @@ func (m *diskModel) compare(rt *rapid.T) {
 	if n != len(m.disks) {
 		m.fail(rt, "%d disks, want %d", n, len(m.disks))
 	}
+	m.compareFiles(rt)
 	for id := range m.disks {
 		m.readDisk(rt, id)
 	}

@@ -130,7 +130,10 @@ func (c *Content) changedLazy() (runs []Run) {
 // DropMap removes the map of a lazy disk that needs its base no more: the raw
 // file is the disk then.
 func (d *Directory) DropMap(b Backing) error {
-	err := removeFile(d.path(disksDir, string(b.ID)+mapSuffix))
+	err := d.step("remove map")
+	if err == nil {
+		err = removeFile(d.path(disksDir, string(b.ID)+mapSuffix))
+	}
 	if err == nil {
 		err = d.sync(disksDir)
 	}

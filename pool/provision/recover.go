@@ -70,6 +70,12 @@ func (d *Directory) recoverDisks(inv Inventory) (f Found, err error) {
 				return f, err
 			}
 			f.Owned[id] = true
+		case owned && b.Method != Lazy && strings.HasSuffix(e.Name(), mapSuffix):
+			// Its disk came over, and the process ended before the map went.
+			if err := removeFile(d.path(disksDir, e.Name())); err != nil {
+				return f, err
+			}
+			f.Removed++
 		case owned:
 			f.Owned[id] = true
 		case !id.valid() || inv.Incomplete:
