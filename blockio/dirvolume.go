@@ -24,6 +24,10 @@ import (
 //
 // Commits and removals of one kind at a time share the syncs of its directory.
 //
+// A file that is not there is an object that does not exist, as long as the
+// volume's own directory is what it was: else a disk that was unmounted would pass
+// for an empty one.
+//
 // One process may have a directory open at a time; see LockDir.
 type DirVolume struct {
 	fsys FileSystem
@@ -145,23 +149,31 @@ func (v *DirVolume) Open(ctx context.Context, name string) (Object, error) {
 	if err == nil {
 		o, err = v.fsys.OpenFile(name)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = ErrNotFound
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, err)
+		return nil, fmt.Errorf("open %s: %w", name, v.missing(err))
 	}
 	return o, nil
+}
+
+var errGone = errors.New("the directory is not the volume's any more")
+
+// missing gives the error of a file the volume's meaning: ErrNotFound of one that
+// is not there, unless the volume's directory is gone.
+func (v *DirVolume) missing(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := v.fsys.ListDir(tmpKind); err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	return ErrNotFound
 }
 
 // Remove implements Volume.
 func (v *DirVolume) Remove(ctx context.Context, name string) error {
 	kind, err := v.beginChange(ctx, name)
 	if err == nil {
-		err = v.fsys.RemoveFile(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = ErrNotFound
-		}
+		err = v.missing(v.fsys.RemoveFile(name))
 	}
 	if err == nil {
 		err = v.syncDir(kind)
@@ -180,8 +192,8 @@ func (v *DirVolume) List(ctx context.Context, kind string) iter.Seq2[Entry, erro
 		if err == nil {
 			found, err = v.fsys.ListDir(kind)
 		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return
+		if err = v.missing(err); errors.Is(err, ErrNotFound) {
+			return // nothing of the kind yet
 		}
 		if err != nil {
 			yield(Entry{}, fmt.Errorf("list %s: %w", kind, err))
@@ -211,6 +223,9 @@ func (v *DirVolume) Kinds(ctx context.Context) ([]string, error) {
 	found, err := v.fsys.ListDir(".")
 	if err != nil {
 		return nil, fmt.Errorf("list kinds: %w", err)
+	}
+	if !slices.ContainsFunc(found, func(e DirEntry) bool { return e.Name == tmpKind }) {
+		return nil, fmt.Errorf("list kinds: %w", errGone)
 	}
 	var kinds []string
 	for _, e := range found {

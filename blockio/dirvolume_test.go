@@ -124,6 +124,49 @@ func TestDirVolumeReopen(t *testing.T) {
 	}
 }
 
+// TestDirVolumeGone takes the directory away from under a volume, as when a disk
+// is unmounted: that says nothing of what the disk holds.
+func TestDirVolumeGone(t *testing.T) {
+	t.Parallel()
+	for name, replacement := range map[string]func(dir string) error{
+		"nothing there": func(string) error { return nil },
+		"a mount point": func(dir string) error { return os.Mkdir(dir, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "v")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			v := openDirVolume(t, dir)
+			if err := blockio.WriteObject(t.Context(), v, "seg/a", []byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Rename(dir, dir+".away"), replacement(dir)); err != nil {
+				t.Fatal(err)
+			}
+			if err := v.Remove(t.Context(), "seg/a"); err == nil || errors.Is(err, blockio.ErrNotFound) {
+				t.Errorf("remove: %v", err)
+			}
+			if _, err := v.Open(t.Context(), "seg/a"); err == nil || errors.Is(err, blockio.ErrNotFound) {
+				t.Errorf("open: %v", err)
+			}
+			for e, err := range v.List(t.Context(), "seg") {
+				if err == nil {
+					t.Errorf("listed %s", e.Name)
+				} else {
+					name = ""
+				}
+			}
+			if name != "" {
+				t.Error("the list is empty, and no error")
+			}
+			if kinds, err := v.Kinds(t.Context()); err == nil {
+				t.Errorf("kinds: %v", kinds)
+			}
+		})
+	}
+}
+
 // TestDirVolumeStrangers shows that what is not an object is not listed, and
 // that symbolic links are not followed.
 func TestDirVolumeStrangers(t *testing.T) {
