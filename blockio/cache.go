@@ -143,7 +143,7 @@ func (c *Cache) find(p []byte, off int64, small bool) (b *cacheBlock, n int, err
 	if c.closed {
 		return nil, 0, fs.ErrClosed
 	}
-	index := off / int64(c.opts.BlockSize)
+	index := c.index(off)
 	b = c.blocks[index]
 	if b == nil && (small || c.scan) {
 		b = c.load(index)
@@ -160,10 +160,10 @@ func (c *Cache) find(p []byte, off int64, small bool) (b *cacheBlock, n int, err
 	case b != nil:
 		return b, 0, nil
 	case small:
-		return nil, min(len(p), int(c.start(index+1)-off)), nil
+		return nil, min(len(p), c.opts.BlockSize-int(off-c.start(index))), nil
 	}
 	end := off + int64(len(p))
-	for next := index + 1; c.start(next) < end; next++ {
+	for next, last := index+1, c.index(end-1); next <= last; next++ {
 		if c.blocks[next] != nil {
 			end = c.start(next)
 		}

@@ -67,7 +67,7 @@ func (c *Cache) Scan() {
 func (c *Cache) Prefetch(off, length int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.loadRange(off/int64(c.opts.BlockSize), (off+length-1)/int64(c.opts.BlockSize)+1)
+	c.loadRange(c.index(off), c.index(off+length-1)+1)
 }
 
 // joinScan begins to read all blocks of a large read when there is a scan.
@@ -83,7 +83,8 @@ func (c *Cache) joinScan(off, length int64) {
 // loadRange begins to read the blocks from first up to end, as far as there is
 // memory. The caller holds mu.
 func (c *Cache) loadRange(first, end int64) {
-	for index := first; index < end && c.start(index) < c.size && !c.closed; index++ {
+	end = min(end, c.index(c.size-1)+1)
+	for index := first; index < end && !c.closed; index++ {
 		if c.blocks[index] == nil && c.load(index) == nil {
 			return
 		}

@@ -15,6 +15,10 @@ type cacheBlock struct {
 	used int64 // clock of the last use
 }
 
+// index is the block that has an offset, start the offset where a block begins;
+// after the last block that may be more than there is.
+func (c *Cache) index(off int64) int64 { return off / int64(c.opts.BlockSize) }
+
 func (c *Cache) start(index int64) int64 { return index * int64(c.opts.BlockSize) }
 
 // length is that of a block: the last one may be short.
@@ -47,7 +51,7 @@ func (c *Cache) load(index int64) *cacheBlock {
 // Put keeps bytes of the source that are here already: p is the block that begins
 // at off, unless there is no memory for it.
 func (c *Cache) Put(p []byte, off int64) {
-	index := off / int64(c.opts.BlockSize)
+	index := c.index(off)
 	if off != c.start(index) || off >= c.size || len(p) != c.length(index) {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -238,6 +239,41 @@ func TestCacheWithoutMemory(t *testing.T) {
 
 // TestCacheYields shows that a cache that has filled the arena gives it up to
 // those who wait for it, blocks being read included.
+// TestCacheOfTheLargest reads to the end of the largest source that there can be,
+// from blocks and without memory.
+func TestCacheOfTheLargest(t *testing.T) {
+	t.Parallel()
+	const size = math.MaxInt64
+	for name, arena := range map[string]*blockio.Arena{
+		"blocks": blockio.NewArena(1 << 20), "no memory": blockio.NewArena(blockio.BlockSize),
+	} {
+		c := blockio.NewCache(offsets{}, size, arena, blockio.CacheOptions{BlockSize: cacheBlock, MaxBlocks: 8, ReadAhead: 4})
+		for off := int64(size - 5*cacheBlock); off < size-64; off += cacheBlock / 2 {
+			p := make([]byte, 64)
+			if n, err := c.ReadAt(p, off); n != len(p) || err != nil || p[63] != byte(off+63) {
+				t.Errorf("%s: read at %d: %d bytes, %v, ends with %d", name, off, n, err, p[63])
+			}
+		}
+		p := make([]byte, 64)
+		if n, err := c.ReadAt(p, size-10); n != 10 || err != io.EOF {
+			t.Errorf("%s: read at the end: %d bytes, %v", name, n, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// offsets is a source whose bytes tell their offsets.
+type offsets struct{}
+
+func (offsets) ReadAt(p []byte, off int64) (int, error) {
+	for i := range p {
+		p[i] = byte(off + int64(i))
+	}
+	return len(p), nil
+}
+
 func TestCacheYields(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
