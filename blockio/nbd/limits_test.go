@@ -64,6 +64,33 @@ func TestClientsThatStall(t *testing.T) {
 	}
 }
 
+// TestMemoryIsWaitedForOutsideTheDevice has all memory taken while a client asks to
+// read ahead: who waits for memory keeps no place of those that need none.
+func TestMemoryIsWaitedForOutsideTheDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		arena := blockio.NewArena(1 << 20)
+		_, dial := start(t, exportOf(newMemory(1<<20), false), nbd.Options{Arena: arena, Workers: 1}, nbd.Security{})
+		c := dial().enter("disk", true)
+		c.do(0, cmdFlush, 0, 0, nil)
+		var taken []*blockio.Buffer
+		for b := arena.TryGet(4 << 10); b != nil; b = arena.TryGet(4 << 10) {
+			taken = append(taken, b)
+		}
+		ahead := c.send(0, cmdCache, 0, 64<<10, nil)
+		synctest.Wait()
+		c.must(c.SetReadDeadline(time.Now().Add(time.Hour)))
+		if a := c.do(0, cmdFlush, 0, 0, nil); a.errno != 0 {
+			t.Errorf("flush: error %d", a.errno)
+		}
+		for _, b := range taken {
+			b.Release()
+		}
+		if cookie, a := c.receive(cmdCache, 0, 0); cookie != ahead || a.errno != 0 {
+			t.Errorf("reply to %d, error %d", cookie, a.errno)
+		}
+	})
+}
+
 func TestSlowIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(4 << 20)

@@ -27,7 +27,7 @@ func (t *transmission) work(r request, buf *blockio.Buffer) {
 	case cmdFlush:
 		err = t.atDevice(t.sync)
 	case cmdCache:
-		err = t.atDevice(func() error { return t.prefetch(int64(r.off), int64(r.n)) })
+		err = t.prefetch(int64(r.off), int64(r.n))
 	}
 	t.finish(r, err)
 }
@@ -40,7 +40,8 @@ func (t *transmission) finish(r request, err error) {
 	t.out.send(p)
 }
 
-// atDevice has a worker's place for the time of a call.
+// atDevice has a worker's place for the time of a call, which waits for no memory:
+// those who have some wait for places.
 func (t *transmission) atDevice(call func() error) error {
 	t.server.workers <- struct{}{}
 	defer func() { <-t.server.workers }()
@@ -138,7 +139,7 @@ const maxPrefetch = 32 << 20
 func (t *transmission) prefetch(off, n int64) error {
 	n = min(n, maxPrefetch)
 	if t.dev.fetch != nil {
-		return t.dev.fetch.Prefetch(off, n)
+		return t.atDevice(func() error { return t.dev.fetch.Prefetch(off, n) })
 	}
 	buf, err := t.server.opts.Arena.Get(t.life, int(min(n, pieceSize)))
 	if err != nil {
@@ -147,7 +148,7 @@ func (t *transmission) prefetch(off, n int64) error {
 	defer buf.Release()
 	for p := buf.Bytes(); n > 0 && t.life.Err() == nil; {
 		p = p[:min(n, int64(len(p)))]
-		if err := t.readFull(p, off); err != nil {
+		if err := t.atDevice(func() error { return t.readFull(p, off) }); err != nil {
 			return err
 		}
 		off, n = off+int64(len(p)), n-int64(len(p))
