@@ -161,6 +161,11 @@ func (x *index) add(seg *openSegment) {
 	defer x.mu.Unlock()
 	x.queue = append(x.queue, seg)
 	x.waiting += len(seg.entries)
+	x.start()
+}
+
+// start begins to drain the queue, unless somebody does. Mu is held.
+func (x *index) start() {
 	if !x.busy {
 		x.busy = true
 		x.work.Go(x.drain)
@@ -176,9 +181,8 @@ const waitMost = 128 << 10
 func (x *index) room(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.waiting >= x.waitMost && !x.busy {
-		x.busy = true
-		x.work.Go(x.drain)
+	if x.waiting >= x.waitMost {
+		x.start()
 	}
 	for x.waiting >= x.waitMost && x.busy {
 		x.idle.Wait()
@@ -225,10 +229,14 @@ func (x *index) insert(dir *directory) error {
 	return nil
 }
 
-// flush waits until the database has everything.
+// flush waits until the database has everything. What it refused before it is
+// given once more.
 func (x *index) flush() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if len(x.queue) > 0 {
+		x.start()
+	}
 	for x.busy {
 		x.idle.Wait()
 	}

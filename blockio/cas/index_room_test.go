@@ -71,3 +71,41 @@ func TestIndexRoom(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestIndexFlushAgain has a database that takes nothing for a while, as when its
+// disk is full: what waits is not lost, and the next flush writes it.
+func TestIndexFlushAgain(t *testing.T) {
+	log, dir := slog.New(slog.DiscardHandler), t.TempDir()
+	db, err := openDatabase(dir, 1<<20, StoreID{1}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.close(); err != nil {
+		t.Fatal(err)
+	}
+	full, err := badger.Open(badger.DefaultOptions(filepath.Join(dir, databaseDir)).WithReadOnly(true).WithLogger(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := newIndex(&database{db: full}, 4, log)
+	seg := sealedSegment(7, 1)
+	x.add(seg)
+	if err := x.flush(); !errors.Is(err, badger.ErrReadOnlyTxn) {
+		t.Errorf("flush to a database that takes nothing: %v", err)
+	}
+	if err := full.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if x.db, err = openDatabase(dir, 1<<20, StoreID{1}, log); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.flush(); err != nil {
+		t.Errorf("flush when the database takes entries again: %v", err)
+	}
+	if _, ok, err := x.db.find(seg.entries[0].id); !ok || err != nil {
+		t.Errorf("the database has the chunk: %v, %v", ok, err)
+	}
+	if err := x.close(); err != nil {
+		t.Error(err)
+	}
+}
