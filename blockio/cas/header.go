@@ -74,7 +74,8 @@ func seal(p []byte) []byte {
 
 // open checks what all headers and footers have in common: at least size bytes, of
 // which the first 8 are the magic, the next 4 the version, and the last 8 of
-// size the checksum of those before. Off is their place in the object.
+// size the checksum of those before. Off is their place in the object. Damage is
+// not taken for a version.
 func open(p []byte, object string, off int64, size int, magic string) error {
 	if len(p) < size {
 		return corrupt(object, off, "%d bytes, expected %d", len(p), size)
@@ -83,7 +84,7 @@ func open(p []byte, object string, off int64, size int, magic string) error {
 		return corrupt(object, off, "magic %q, expected %q", p[:8], magic)
 	}
 	if v := binary.LittleEndian.Uint32(p[8:]); v != formatVersion {
-		if v > formatVersion {
+		if v > formatVersion && !isSealed(p[:size], formatVersion) {
 			return fmt.Errorf("%s has version %d, this program knows %d: %w", object, v, formatVersion, ErrNewerVersion)
 		}
 		return corrupt(object, off+8, "version %d, expected %d", v, formatVersion)
@@ -92,6 +93,17 @@ func open(p []byte, object string, off int64, size int, magic string) error {
 		return corrupt(object, off+int64(size)-8, "checksum %016x, expected %016x", got, want)
 	}
 	return nil
+}
+
+// isSealed says whether the checksum at the end of p is right for a version: then
+// it is the field of the version that is damaged.
+func isSealed(p []byte, version uint32) bool {
+	d := xxhash.New()
+	// A hash never fails.
+	_, _ = d.Write(p[:8])
+	_, _ = d.Write(binary.LittleEndian.AppendUint32(nil, version))
+	_, _ = d.Write(p[12 : len(p)-8])
+	return d.Sum64() == binary.LittleEndian.Uint64(p[len(p)-8:])
 }
 
 // allZero says whether reserved bytes are what they must be.
