@@ -154,29 +154,24 @@ func (t *recordTable) removeObject(ctx context.Context, name string) error {
 	return err
 }
 
-// get reads the latest intact version of a record.
-func (t *recordTable) get(ctx context.Context, k recordKey) (Record, error) {
+// get reads the latest version of a record. One that is damaged is no reason to
+// take an older one, which was replaced.
+func (t *recordTable) get(ctx context.Context, k recordKey) (r Record, err error) {
 	st := t.hold(k)
 	defer t.release(k, st)
-	err := error(ErrNotFound)
-	for _, v := range slices.Backward(st.versions) {
-		name := recordName{k.kind, k.id, v.number}
-		var r Record
-		readErr := t.read(ctx, v.batch, name, func(p []byte) (err error) {
-			r, err = parseRecordObject(p, t.store, name)
-			return err
-		})
-		if readErr == nil {
-			return r, nil
-		}
-		if !errors.Is(err, ErrCorrupt) || !errors.Is(readErr, blockio.ErrNotFound) {
-			err = readErr // and not that a hidden version is gone
-		}
-		if !errors.Is(readErr, ErrCorrupt) {
-			return Record{}, err
-		}
+	if len(st.versions) == 0 {
+		return Record{}, ErrNotFound
 	}
-	return Record{}, err
+	v := st.versions[len(st.versions)-1]
+	name := recordName{k.kind, k.id, v.number}
+	err = t.read(ctx, v.batch, name, func(p []byte) (err error) {
+		r, err = parseRecordObject(p, t.store, name)
+		return err
+	})
+	if err != nil {
+		return Record{}, err
+	}
+	return r, nil
 }
 
 // read gives the bytes of a version to check.
