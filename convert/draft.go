@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
 )
 
@@ -91,7 +92,7 @@ func openDraft(ctx context.Context, s *cas.Session, img Image, opts DraftOptions
 	d := &draftImport{opts: opts, due: make(chan struct{}, 1), flying: make(map[int64]struct{}), savedAt: time.Now()}
 	w, kept, err := s.ResumeDraft(ctx, opts.Name)
 	switch {
-	case errors.Is(err, cas.ErrNotFound), errors.Is(err, cas.ErrUnindexed), errors.Is(err, cas.ErrCorrupt):
+	case errors.Is(err, cas.ErrNotFound), errors.Is(err, cas.ErrUnindexed), errors.Is(err, cas.ErrCorrupt), errors.Is(err, blockio.ErrLost):
 	case err != nil:
 		return nil, err
 	default:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -41,11 +42,13 @@ func dataImage(windows int64) *stumblingImage {
 
 type draftStore struct {
 	*testing.T
-	store *cas.Store
+	store  *cas.Store
+	volume *blockiotest.MemVolume
 }
 
 func newDraftStore(t *testing.T) *draftStore {
-	opts := cas.Options{Volume: blockiotest.NewMemVolume(), Arena: blockio.NewArena(32 << 20), SegmentSize: 4 << 20, BufferSize: 256 << 10, Buffers: 8, ReadBuffers: 2}
+	v := blockiotest.NewMemVolume()
+	opts := cas.Options{Volume: v, Arena: blockio.NewArena(32 << 20), SegmentSize: 4 << 20, BufferSize: 256 << 10, Buffers: 8, ReadBuffers: 2}
 	if err := cas.Init(t.Context(), opts); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +61,7 @@ func newDraftStore(t *testing.T) *draftStore {
 			t.Error(err)
 		}
 	})
-	return &draftStore{t, s}
+	return &draftStore{t, s, v}
 }
 
 // run imports in a session of its own, and compares what came of it.
@@ -126,6 +129,25 @@ func TestImportDraft(t *testing.T) {
 	}
 	if read, err := d.run(img, "pin", unlimited); err != nil || read != all {
 		t.Errorf("without a draft: read %d bytes of %d, %v", read, all, err)
+	}
+}
+
+// TestImportDraftLost begins anew when too little is left of what a draft has.
+func TestImportDraftLost(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []error{cas.ErrCorrupt, blockio.ErrLost} {
+		d := newDraftStore(t)
+		img := dataImage(20)
+		if _, err := d.run(img, "pin", 15*memBlock); !errors.Is(err, errStumbled) {
+			t.Fatalf("import: %v", err)
+		}
+		d.volume.Inject(blockiotest.Fault{
+			Ops: blockiotest.OpOpen, N: 1, Err: lost,
+			Match: func(op blockiotest.Op) bool { return strings.HasPrefix(op.Name, "manifests/") },
+		})
+		if read, err := d.run(img, "pin", unlimited); err != nil || read != 20*memBlock {
+			t.Errorf("%v: read %d bytes, %v", lost, read, err)
+		}
 	}
 }
 
