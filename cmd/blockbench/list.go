@@ -12,8 +12,30 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// outputFlag is how results are printed.
+type outputFlag string
+
+const (
+	outputTable outputFlag = "table"
+	outputJSON  outputFlag = "json"
+)
+
+func (o *outputFlag) String() string { return string(*o) }
+
+// Set is of pflag.Value.
+func (o *outputFlag) Set(text string) error {
+	if f := outputFlag(text); f == outputTable || f == outputJSON {
+		*o = f
+		return nil
+	}
+	return fmt.Errorf("bad output %q: want table or json", text)
+}
+
+// Type is of pflag.Value.
+func (*outputFlag) Type() string { return "FORMAT" }
+
 func listCommand() *cobra.Command {
-	var output string
+	output := outputTable
 	cmd := &cobra.Command{
 		Use:   "list [CASE…]",
 		Short: "List the cases, what they show and what they owe",
@@ -22,13 +44,13 @@ func listCommand() *cobra.Command {
 			if err != nil {
 				return errUsage{err}
 			}
-			if output == "json" {
+			if output == outputJSON {
 				return listJSON(cmd.OutOrStdout(), cases)
 			}
 			return listTable(cmd.OutOrStdout(), cases)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().VarP(&output, "output", "o", "table or json")
 	return cmd
 }
 

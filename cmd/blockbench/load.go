@@ -27,14 +27,14 @@ type loadFlags struct {
 	callers     int
 	rate        float64
 	duration    time.Duration
-	output      string
+	output      outputFlag
 	start       string
 	create      string
 	meanwhile   string
 }
 
 func loadCommand() *cobra.Command {
-	flags := loadFlags{block: 4 << 10}
+	flags := loadFlags{block: 4 << 10, output: outputTable}
 	cmd := &cobra.Command{
 		Use:   "load",
 		Short: "Put a daemon under load and say how long its answers take",
@@ -66,7 +66,7 @@ each caller asks again as soon as it is answered.`,
 	f.StringVar(&flags.start, "start", "", "start a daemon on this data directory, for the time of the load")
 	f.StringVar(&flags.create, "create", "", "make the image of this file first, pooled when disks are made")
 	f.StringVar(&flags.meanwhile, "import", "", "make images of this file, one after another, while the load goes on")
-	f.StringVarP(&flags.output, "output", "o", "table", "table or json")
+	f.VarP(&flags.output, "output", "o", "table or json")
 	return cmd
 }
 
@@ -94,7 +94,7 @@ func runLoad(cmd *cobra.Command, flags loadFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	if flags.output == "json" {
+	if flags.output == outputJSON {
 		enc := json.NewEncoder(cmd.OutOrStdout())
 		enc.SetIndent("", "  ")
 		return enc.Encode(report)

@@ -48,6 +48,8 @@ func root() *cobra.Command {
 		Version:       release.Line("blockbench", version),
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          usage(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	// Flags are told in lines that fit a terminal.
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))

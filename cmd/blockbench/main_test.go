@@ -77,11 +77,34 @@ func TestRunCompareShow(t *testing.T) {
 	}
 }
 
+// What a run is to be added to is looked at before it, and never written over when
+// it cannot be read.
+func TestRunAddsToWhatCanBeRead(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	file := filepath.Join(dir, resultsFile)
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blockbench(t, "run", "convert/raw-raw", "--corpus", dir, "--scratch", filepath.Join(dir, "scratch"), "--out", dir, "--add"); err == nil {
+		t.Error("added to what cannot be read")
+	}
+	if p, err := os.ReadFile(file); err != nil || string(p) != "{" {
+		t.Errorf("the results of before are %q now, %v", p, err)
+	}
+}
+
 func TestExitStatus(t *testing.T) {
 	tests := []struct {
 		args []string
 		want int
 	}{
+		{[]string{"nothing"}, 2},
+		{[]string{"list", "-o", "yaml"}, 2},
+		{[]string{"load", "-o", "yaml", "--image", "x"}, 2},
+		{[]string{"run", "--peers", "qemuimg"}, 2},
+		{[]string{"run", "convert", "--peers", "borg"}, 2},
+		{[]string{"run", "--runs", "0"}, 2},
 		{[]string{"run", "nothing"}, 2},
 		{[]string{"run", "--nothing"}, 2},
 		{[]string{"run", "--size", "4X"}, 2},

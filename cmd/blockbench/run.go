@@ -3,12 +3,17 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/blockmill/blockmill/bench"
 	"github.com/blockmill/blockmill/bench/program"
+	"github.com/blockmill/blockmill/bench/result"
 	"github.com/blockmill/blockmill/bench/suite"
 	"github.com/spf13/cobra"
 )
@@ -49,8 +54,15 @@ whole (convert/qcow2-raw), by its kind (convert) or by a pattern
 
 func run(cmd *cobra.Command, args []string, flags runFlags) error {
 	cases, err := suite.Choose(suite.Cases(), args)
+	if err == nil {
+		err = flags.validate(cases)
+	}
 	if err != nil {
 		return errUsage{err}
+	}
+	before, err := flags.before()
+	if err != nil {
+		return err
 	}
 	if err := ensureCorpus(cmd, flags.corpus, flags.size); err != nil {
 		return err
@@ -60,26 +72,54 @@ func run(cmd *cobra.Command, args []string, flags runFlags) error {
 		return err
 	}
 	opts.Log = cmd.ErrOrStderr()
-	result, err := bench.NewRunner(opts).Run(cmd.Context(), cases)
-	if result == nil {
+	done, err := bench.NewRunner(opts).Run(cmd.Context(), cases)
+	if done == nil {
 		return err
 	}
 	out := flags.out
 	if out == "" {
-		out = filepath.Join("var", "bench", result.Started.Format("20060102-150405"))
+		out = filepath.Join("var", "bench", done.Started.Format("20060102-150405"))
 	}
-	if before, loadErr := readRun(out); flags.add && loadErr == nil {
-		whole, addErr := bench.Add(before, result, cases)
-		if addErr != nil {
-			return addErr
-		}
-		result = whole
+	whole, addErr := bench.Add(before, done, cases)
+	if addErr != nil {
+		return addErr
 	}
-	if err := errors.Join(err, write(result, out)); err != nil {
+	if err := errors.Join(err, write(whole, out)); err != nil {
 		return err
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(out, "report.html"))
 	return nil
+}
+
+// validate says whether the flags can be meant, for the cases.
+func (f runFlags) validate(cases []bench.Case) error {
+	if f.runs < 1 {
+		return fmt.Errorf("%d runs: want at least 1", f.runs)
+	}
+	known := make(map[string]bool)
+	for _, c := range cases {
+		for _, name := range programs(c) {
+			known[name] = true
+		}
+	}
+	for _, name := range f.peers {
+		if !known[name] {
+			return fmt.Errorf("peer %q is in none of the cases: they have %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
+	return nil
+}
+
+// before is the run that this one is added to, nil without one.
+func (f runFlags) before() (*result.Run, error) {
+	if !f.add || f.out == "" {
+		return nil, nil
+	}
+	r, err := readRun(f.out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return r, err
 }
 
 // options resolves the directories, and finds programs in the one of
