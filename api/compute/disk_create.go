@@ -93,7 +93,7 @@ func (c *core) reserveDisk(req *computepb.CreateDiskRequest, method provision.Me
 	if err != nil {
 		return pool.Disk{}, err
 	}
-	m.Folder, m.Name, m.Description, m.Labels = pool.FolderID(req.GetFolderId()), req.GetName(), req.GetDescription(), req.GetLabels()
+	describe(&m, req)
 	return c.node.ReserveDisk(pool.Disk{
 		Meta: m, Heritage: pool.Heritage{HardwareGeneration: hardware}, PlacementPolicy: policy, Method: method,
 		Type: req.GetTypeId(), Zone: req.GetZoneId(),

@@ -71,7 +71,7 @@ func (c *core) reserveImage(req *computepb.CreateImageRequest, m pool.Meta[pool.
 	if err != nil {
 		return pool.Image{}, err
 	}
-	m.Folder, m.Name, m.Description, m.Labels = pool.FolderID(req.GetFolderId()), req.GetName(), req.GetDescription(), req.GetLabels()
+	describe(&m, req)
 	return c.node.ReserveImage(pool.Image{
 		Meta:     m,
 		Heritage: pool.Heritage{ProductIDs: req.GetProductIds(), OS: osOf(req.GetOs()), HardwareGeneration: hardware},

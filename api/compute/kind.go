@@ -48,6 +48,19 @@ func thingOf[I ~string](m *pool.Meta[I]) thing {
 	}
 }
 
+// createRequest is what the create requests of all kinds have.
+type createRequest interface {
+	GetFolderId() string
+	GetName() string
+	GetDescription() string
+	GetLabels() map[string]string
+}
+
+// describe says of a thing what a request does.
+func describe[I ~string](m *pool.Meta[I], req createRequest) {
+	m.Folder, m.Name, m.Description, m.Labels = pool.FolderID(req.GetFolderId()), req.GetName(), req.GetDescription(), req.GetLabels()
+}
+
 // find gives a thing to a caller who has a role on it. For others it does not
 // exist, or they are told that they lack the role.
 func (k *kind[T]) find(ctx context.Context, id string, need auth.Role) (T, error) {

@@ -47,7 +47,7 @@ func (c *core) reserveSnapshot(req *computepb.CreateSnapshotRequest, m pool.Meta
 	if err != nil {
 		return pool.Snapshot{}, err
 	}
-	m.Folder, m.Name, m.Description, m.Labels = pool.FolderID(req.GetFolderId()), req.GetName(), req.GetDescription(), req.GetLabels()
+	describe(&m, req)
 	return c.node.ReserveSnapshot(pool.Snapshot{
 		Meta: m, Heritage: pool.Heritage{HardwareGeneration: hardware}, SourceDisk: pool.DiskID(req.GetDiskId()),
 	})

@@ -12,28 +12,52 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// imageView is an image of the daemon's. Sizes are in bytes.
-type imageView struct {
+// metaView is what all kinds of things have.
+type metaView struct {
 	ID          string            `json:"id"`
 	FolderID    string            `json:"folder_id"`
 	Name        string            `json:"name"`
 	Description string            `json:"description"`
 	Labels      map[string]string `json:"labels"`
-	Family      string            `json:"family"`
-	Status      string            `json:"status"`
-	VirtualSize int64             `json:"virtual_size"`
-	StorageSize int64             `json:"storage_size"`
-	MinDiskSize int64             `json:"min_disk_size"`
-	ProductIDs  []string          `json:"product_ids"`
-	OS          string            `json:"os"`
-	Pooled      bool              `json:"pooled"`
-	CreatedAt   time.Time         `json:"created_at"`
+}
+
+func viewMeta(t interface {
+	GetId() string
+	GetFolderId() string
+	GetName() string
+	GetDescription() string
+	GetLabels() map[string]string
+},
+) metaView {
+	return metaView{ID: t.GetId(), FolderID: t.GetFolderId(), Name: t.GetName(), Description: t.GetDescription(), Labels: labels(t.GetLabels())}
+}
+
+func (v metaView) rows(w io.Writer) {
+	row(w, "id", v.ID)
+	row(w, "folder", v.FolderID)
+	row(w, "name", v.Name)
+	row(w, "description", v.Description)
+	row(w, "labels", labelText(v.Labels))
+}
+
+// imageView is an image of the daemon's. Sizes are in bytes.
+type imageView struct {
+	metaView
+	Family      string    `json:"family"`
+	Status      string    `json:"status"`
+	VirtualSize int64     `json:"virtual_size"`
+	StorageSize int64     `json:"storage_size"`
+	MinDiskSize int64     `json:"min_disk_size"`
+	ProductIDs  []string  `json:"product_ids"`
+	OS          string    `json:"os"`
+	Pooled      bool      `json:"pooled"`
+	CreatedAt   time.Time `json:"created_at"`
 }
 
 func viewImage(img *compute.Image) viewed {
 	return imageView{
-		ID: img.Id, FolderID: img.FolderId, Name: img.Name, Description: img.Description, Labels: labels(img.Labels),
-		Family: img.Family, Status: img.Status.String(), VirtualSize: img.Size, StorageSize: img.StorageSize,
+		metaView: viewMeta(img),
+		Family:   img.Family, Status: img.Status.String(), VirtualSize: img.Size, StorageSize: img.StorageSize,
 		MinDiskSize: img.MinDiskSize, ProductIDs: list0(img.ProductIds), Pooled: img.Pooled,
 		OS: osName(img.GetOs().GetType()), CreatedAt: instant(img.CreatedAt),
 	}
@@ -48,11 +72,7 @@ func (v imageView) cells() []any {
 }
 
 func (v imageView) table(w io.Writer) {
-	row(w, "id", v.ID)
-	row(w, "folder", v.FolderID)
-	row(w, "name", v.Name)
-	row(w, "description", v.Description)
-	row(w, "labels", labelText(v.Labels))
+	v.rows(w)
 	row(w, "family", v.Family)
 	row(w, "status", v.Status)
 	row(w, "virtual size", human(v.VirtualSize))
@@ -66,25 +86,21 @@ func (v imageView) table(w io.Writer) {
 
 // diskView is a disk of the daemon's. Sizes are in bytes.
 type diskView struct {
-	ID             string            `json:"id"`
-	FolderID       string            `json:"folder_id"`
-	Name           string            `json:"name"`
-	Description    string            `json:"description"`
-	Labels         map[string]string `json:"labels"`
-	Status         string            `json:"status"`
-	Type           string            `json:"type"`
-	Zone           string            `json:"zone"`
-	Size           int64             `json:"size"`
-	BlockSize      int64             `json:"block_size"`
-	SourceImage    string            `json:"source_image"`
-	SourceSnapshot string            `json:"source_snapshot"`
-	CreatedAt      time.Time         `json:"created_at"`
+	metaView
+	Status         string    `json:"status"`
+	Type           string    `json:"type"`
+	Zone           string    `json:"zone"`
+	Size           int64     `json:"size"`
+	BlockSize      int64     `json:"block_size"`
+	SourceImage    string    `json:"source_image"`
+	SourceSnapshot string    `json:"source_snapshot"`
+	CreatedAt      time.Time `json:"created_at"`
 }
 
 func viewDisk(d *compute.Disk) viewed {
 	return diskView{
-		ID: d.Id, FolderID: d.FolderId, Name: d.Name, Description: d.Description, Labels: labels(d.Labels),
-		Status: d.Status.String(), Type: d.TypeId, Zone: d.ZoneId, Size: d.Size, BlockSize: d.BlockSize,
+		metaView: viewMeta(d),
+		Status:   d.Status.String(), Type: d.TypeId, Zone: d.ZoneId, Size: d.Size, BlockSize: d.BlockSize,
 		SourceImage: d.GetSourceImageId(), SourceSnapshot: d.GetSourceSnapshotId(), CreatedAt: instant(d.CreatedAt),
 	}
 }
@@ -106,11 +122,7 @@ func (v diskView) cells() []any {
 }
 
 func (v diskView) table(w io.Writer) {
-	row(w, "id", v.ID)
-	row(w, "folder", v.FolderID)
-	row(w, "name", v.Name)
-	row(w, "description", v.Description)
-	row(w, "labels", labelText(v.Labels))
+	v.rows(w)
 	row(w, "status", v.Status)
 	row(w, "type", v.Type)
 	row(w, "zone", v.Zone)
@@ -122,22 +134,18 @@ func (v diskView) table(w io.Writer) {
 
 // snapshotView is a snapshot of the daemon's. Sizes are in bytes.
 type snapshotView struct {
-	ID          string            `json:"id"`
-	FolderID    string            `json:"folder_id"`
-	Name        string            `json:"name"`
-	Description string            `json:"description"`
-	Labels      map[string]string `json:"labels"`
-	Status      string            `json:"status"`
-	DiskSize    int64             `json:"disk_size"`
-	StorageSize int64             `json:"storage_size"`
-	SourceDisk  string            `json:"source_disk"`
-	CreatedAt   time.Time         `json:"created_at"`
+	metaView
+	Status      string    `json:"status"`
+	DiskSize    int64     `json:"disk_size"`
+	StorageSize int64     `json:"storage_size"`
+	SourceDisk  string    `json:"source_disk"`
+	CreatedAt   time.Time `json:"created_at"`
 }
 
 func viewSnapshot(s *compute.Snapshot) viewed {
 	return snapshotView{
-		ID: s.Id, FolderID: s.FolderId, Name: s.Name, Description: s.Description, Labels: labels(s.Labels),
-		Status: s.Status.String(), DiskSize: s.DiskSize, StorageSize: s.StorageSize, SourceDisk: s.SourceDiskId,
+		metaView: viewMeta(s),
+		Status:   s.Status.String(), DiskSize: s.DiskSize, StorageSize: s.StorageSize, SourceDisk: s.SourceDiskId,
 		CreatedAt: instant(s.CreatedAt),
 	}
 }
@@ -151,11 +159,7 @@ func (v snapshotView) cells() []any {
 }
 
 func (v snapshotView) table(w io.Writer) {
-	row(w, "id", v.ID)
-	row(w, "folder", v.FolderID)
-	row(w, "name", v.Name)
-	row(w, "description", v.Description)
-	row(w, "labels", labelText(v.Labels))
+	v.rows(w)
 	row(w, "status", v.Status)
 	row(w, "disk", v.SourceDisk)
 	row(w, "disk size", human(v.DiskSize))
