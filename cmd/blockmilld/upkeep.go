@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
+
+	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/api/node"
@@ -43,8 +47,7 @@ func (u *upkeep) run(ctx context.Context) {
 		}
 		if u.collect > 0 && time.Since(collected) >= u.collect {
 			collected = time.Now()
-			_, err := node.CollectGarbage(ctx, u.engine, self, &blockmillpb.CollectGarbageRequest{Recompress: u.recompress})
-			u.report("garbage collection", err)
+			u.collectGarbage(ctx)
 		}
 		u.heal(ctx)
 		if u.scrubDue() {
@@ -52,6 +55,16 @@ func (u *upkeep) run(ctx context.Context) {
 			u.report("scrub", err)
 		}
 	}
+}
+
+// collectGarbage submits a collection, unless the last one is under way: one comes
+// after the other, and those that wait would keep workers from callers.
+func (u *upkeep) collectGarbage(ctx context.Context) {
+	if u.pending(new(blockmillpb.CollectGarbageRequest)) {
+		return
+	}
+	_, err := node.CollectGarbage(ctx, u.engine, self, &blockmillpb.CollectGarbageRequest{Recompress: u.recompress})
+	u.report("garbage collection", err)
 }
 
 // healEvery is how long to wait after a healing that left something.
@@ -81,7 +94,7 @@ func (u *upkeep) scrubDue() bool {
 	if _, running := u.keeper.scrubber.Running(); running || u.scrub <= 0 {
 		return false
 	}
-	if u.pending() {
+	if u.pending(nil) {
 		return false
 	}
 	last := u.keeper.scrubber.State().Rows.FinishedAt
@@ -91,10 +104,13 @@ func (u *upkeep) scrubDue() bool {
 	return time.Since(last) >= u.scrub
 }
 
-// pending says whether an operation of the node's own waits or runs.
-func (u *upkeep) pending() bool {
-	page, _, err := u.engine.List(operation.Query{Size: 1, Pending: true})
-	return err != nil || len(page) > 0
+// pending says whether an operation of the node's own waits or runs, one with
+// metadata of a kind unless that is nil.
+func (u *upkeep) pending(kind proto.Message) bool {
+	page, _, err := u.engine.List(operation.Query{Pending: true})
+	return err != nil || slices.ContainsFunc(page, func(op *opb.Operation) bool {
+		return kind == nil || op.GetMetadata().MessageIs(kind)
+	})
 }
 
 // started is when the process did.
