@@ -44,10 +44,18 @@ func newTable[I ~string, T any, R resource[I, T]](kind string, store *cas.Store,
 // load reads the records. It returns why some could not be read; a later
 // version of a record is an error.
 func (t *table[I, T, R]) load(ctx context.Context) (damage []error, err error) {
+	folders := make(map[FolderID]FolderID) // their names are kept once
 	for r, err := range t.store.Records(ctx, t.kind) {
 		var v *T
 		if err == nil {
 			v, err = decodeRecord[I, T, R](r, t.home)
+		}
+		if err == nil {
+			m := R(v).meta()
+			if folders[m.Folder] == "" {
+				folders[m.Folder] = m.Folder
+			}
+			m.Folder = folders[m.Folder]
 		}
 		if err == nil {
 			err = t.note(v)

@@ -48,7 +48,7 @@ type job struct {
 	cancel    context.CancelCauseFunc // of the handler's context, when Active
 	place     *list.Element           // in the queue, when Queued
 	watchers  int
-	changed   chan struct{} // closed at the next change
+	changed   chan struct{} // closed at the next change; nil: nobody waits for it
 }
 
 // newID makes an id: 20 lower-case letters and digits, random.

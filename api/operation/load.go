@@ -11,6 +11,15 @@ import (
 // it hides no other.
 func (e *Engine) load() error {
 	bad := make(change)
+	texts := make(map[string]string) // what many have in common is kept once
+	share := func(all ...*string) {
+		for _, s := range all {
+			if texts[*s] == "" {
+				texts[*s] = *s
+			}
+			*s = texts[*s]
+		}
+	}
 	err := e.db.scan(recordKey, func(id string, p []byte) {
 		j, op, err := decode(id, p)
 		if err != nil {
@@ -23,6 +32,7 @@ func (e *Engine) load() error {
 		} else {
 			j.op = op
 		}
+		share(&j.kind, &j.folder, &j.scope.caller)
 		e.list(j)
 	})
 	for _, kind := range pendingKeys {

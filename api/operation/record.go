@@ -59,7 +59,7 @@ func decode(id string, p []byte) (*job, *opb.Operation, error) {
 	j := &job{
 		id: id, seq: r.Seq, kind: r.Kind, folder: r.Folder, resource: r.Resource,
 		scope: keyScope{op.CreatedBy, r.Key}, digest: [32]byte(digest), created: op.CreatedAt.AsTime(),
-		restored: true, changed: make(chan struct{}),
+		restored: true,
 	}
 	return j, op, nil
 }

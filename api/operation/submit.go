@@ -87,7 +87,7 @@ func (e *Engine) enrol(ctx context.Context, s Spec, request []byte, digest [32]b
 	e.seq++
 	j := &job{
 		id: newID(), seq: e.seq, kind: s.Kind, folder: s.Folder, scope: s.scope(), digest: digest,
-		created: time.Now(), changed: make(chan struct{}),
+		created: time.Now(),
 	}
 	e.mu.Unlock()
 

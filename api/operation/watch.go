@@ -67,7 +67,7 @@ func (e *Engine) pace(ctx context.Context, j *job) {
 	defer timer.Stop()
 	for {
 		e.mu.Lock()
-		stage, changed := j.stage, j.changed
+		stage, changed := j.stage, j.changedLocked()
 		e.mu.Unlock()
 		if stage == Done {
 			return
@@ -93,15 +93,25 @@ func (e *Engine) progressed(j *job) {
 
 // changeLocked tells watchers of a change. The caller holds mu.
 func (j *job) changeLocked() {
-	close(j.changed)
-	j.changed = make(chan struct{})
+	if j.changed != nil {
+		close(j.changed)
+		j.changed = nil
+	}
+}
+
+// changedLocked is closed at the next change. The caller holds mu.
+func (j *job) changedLocked() chan struct{} {
+	if j.changed == nil {
+		j.changed = make(chan struct{})
+	}
+	return j.changed
 }
 
 // progress looks at a job; changed is closed when there is more to see.
 func (e *Engine) progress(j *job) (p Progress, changed chan struct{}, err error) {
 	e.mu.Lock()
 	p = Progress{Stage: j.stage, Done: j.done.Load(), Total: j.total.Load()}
-	changed = j.changed
+	changed = j.changedLocked()
 	e.mu.Unlock()
 	if p.Stage == Done {
 		p.Operation, err = e.operation(j)

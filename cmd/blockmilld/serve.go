@@ -27,8 +27,13 @@ func serve(ctx context.Context, from sources) error {
 	if os.Getenv("GOMAXPROCS") == "" {
 		spareProcessors()
 	}
-	limitMemory(conf.Memory.Limit, conf.Memory.Arena, os.Getenv)
+	heap := limitHeap(conf.Memory.Limit, conf.Memory.Arena, os.Getenv, d.log)
+	following, stop := context.WithCancel(ctx)
+	var follower sync.WaitGroup
+	follower.Go(func() { heap.follow(following) })
 	err = d.live(ctx, from)
+	stop()
+	follower.Wait()
 	d.supervisor.stopping()
 	d.log.Info("stopping")
 	if stopErr := d.stop(); stopErr != nil {
