@@ -37,6 +37,7 @@ func isPublic(method string) bool {
 // unary stands around every unary method, those that come by REST included.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 	received(ctx)
+	called(ctx)
 	start := time.Now()
 	method := info.FullMethod
 	defer func() {
@@ -65,6 +66,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 
 // stream stands around every streaming method.
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	called(ss.Context())
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
 )
@@ -41,16 +43,30 @@ func NotFound(w http.ResponseWriter, r *http.Request) {
 }
 
 // statusBodies makes a google.rpc.Status of the plain errors that are not a
-// method's own, such as that of a path without such a verb.
+// method's own, such as that of a path without such a verb, and one that blames the
+// client of those over what it sent.
 func statusBodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&statusWriter{ResponseWriter: w}, r)
+		sw := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(sw, r.WithContext(context.WithValue(r.Context(), calledKey{}, &sw.called)))
+		sw.release(nil)
 	})
+}
+
+type calledKey struct{}
+
+// called says of a request that came by REST that it has become a call of a method.
+func called(ctx context.Context) {
+	if b, ok := ctx.Value(calledKey{}).(*atomic.Bool); ok {
+		b.Store(true)
+	}
 }
 
 type statusWriter struct {
 	http.ResponseWriter
+	called          atomic.Bool
 	wrote, replaced bool
+	held            bool // the header of an error waits for its body
 }
 
 // WriteHeader begins the response, or another one in its place.
@@ -59,19 +75,47 @@ func (w *statusWriter) WriteHeader(code int) {
 		return
 	}
 	w.wrote = true
-	if code < 400 || strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
+	isJSON := strings.HasPrefix(w.Header().Get("Content-Type"), "application/json")
+	switch {
+	case code == http.StatusInternalServerError && isJSON && !w.called.Load():
+		w.held = true
+	case code < 400 || isJSON:
 		w.ResponseWriter.WriteHeader(code)
-		return
+	default:
+		w.replace(code, strings.ToLower(http.StatusText(code)))
 	}
+}
+
+// replace answers with a status of our own.
+func (w *statusWriter) replace(code int, message string) {
 	w.replaced = true
 	w.Header().Del("Content-Length")
-	writeStatus(w.ResponseWriter, code, strings.ToLower(http.StatusText(code)))
+	writeStatus(w.ResponseWriter, code, message)
+}
+
+// release sends a header that was held: p is the beginning of its body. UNKNOWN is
+// what the transcoder says of a request that it can make no call of.
+func (w *statusWriter) release(p []byte) {
+	if !w.held {
+		return
+	}
+	w.held = false
+	var body struct {
+		Code    codes.Code
+		Message string
+	}
+	if json.Unmarshal(p, &body) == nil && body.Code == codes.Unknown {
+		w.replace(http.StatusBadRequest, body.Message)
+		return
+	}
+	w.ResponseWriter.WriteHeader(http.StatusInternalServerError)
 }
 
 func (w *statusWriter) Write(p []byte) (int, error) {
 	if !w.wrote {
 		w.WriteHeader(http.StatusOK)
 	}
+	w.release(p)
 	if w.replaced {
 		return len(p), nil
 	}
@@ -83,6 +127,7 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Flush sends what was written.
 func (w *statusWriter) Flush() {
+	w.release(nil)
 	// A writer that cannot flush has nothing to be flushed.
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }

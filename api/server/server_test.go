@@ -344,6 +344,11 @@ func TestRESTRefusals(t *testing.T) {
 		{"another host", "GET", "/operations/" + id, "", []string{"Host", "elsewhere.example"}, 403, codes.PermissionDenied},
 		{"too long", "POST", "/operations/" + id + ":cancel", `{"operationId":"` + strings.Repeat("x", 5000) + `"}`, nil, 413, codes.ResourceExhausted},
 		{"unknown field", "POST", "/operations/" + id + ":cancel", `{"what":1}`, nil, 400, codes.InvalidArgument},
+		{"unknown parameter", "GET", "/endpoints?what=1", "", nil, 400, codes.InvalidArgument},
+		{"parameter within a text", "GET", "/endpoints?page_token.x=1", "", nil, 400, codes.InvalidArgument},
+		{"parameter that is no text", "GET", "/endpoints?pageToken=%ff", "", nil, 400, codes.InvalidArgument},
+		{"parameter that is no number", "GET", "/endpoints?pageSize=x", "", nil, 400, codes.InvalidArgument},
+		{"identifier that is no text", "GET", "/operations/%ff", "", nil, 400, codes.InvalidArgument},
 		{"no JSON", "POST", "/operations/" + id + ":cancel", `{`, nil, 400, codes.InvalidArgument},
 		{"a form", "POST", "/operations/" + id + ":cancel", `a=b`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, codes.InvalidArgument},
 	}
