@@ -211,8 +211,9 @@ func (m *diskModel) end(rt *rapid.T) {
 	if err != nil || len(st.Images) > 0 || st.SegmentBytes > 0 {
 		m.fail(rt, "%d manifests and %d bytes of segments are left, %v", len(st.Images), st.SegmentBytes, err)
 	}
-	if left := filesIn(m.t, m.dir); left > 0 {
-		m.fail(rt, "%d files are left", left)
+	if filesIn(m.t, m.dir) > 0 {
+		left, err := filepath.Glob(filepath.Join(m.dir, "*", "*"))
+		m.fail(rt, "files are left: %v, %v", left, err)
 	}
 	if err := errors.Join(m.store.Close(), os.RemoveAll(m.dir)); err != nil {
 		m.fail(rt, "%v", err)

@@ -217,7 +217,7 @@ func TestForeground(t *testing.T) {
 }
 
 // What a pool has too many of goes behind foreground work, too, unless that has no
-// end; a stock that stops leaves it.
+// end. A stock that stops does not wait with it.
 func TestSurplus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &factory{takes: time.Millisecond}
@@ -244,8 +244,9 @@ func TestSurplus(t *testing.T) {
 		gone(3)
 		defer s.Foreground()()
 		s.Open("img", ready.Settings{Capacity: 1}, nil)
-		s.Stop()
 		gone(3)
+		s.Stop()
+		gone(5)
 	})
 }
 

@@ -171,18 +171,12 @@ func (s *Stock) discardSurplus(p *pool, now time.Time) {
 }
 
 // giveUp discards a surplus disk, one at a time and behind foreground work, which the
-// removal of many files would slow down. What is left when the stock stops is found
-// ready at the next start.
+// removal of many files would slow down; at once when the stock stops.
 func (s *Stock) giveUp(key Key, b provision.Backing) {
-	select {
-	case s.giving <- struct{}{}:
-		defer func() { <-s.giving }()
-	case <-s.ctx.Done():
-		return
-	}
-	if s.gate.wait(s.ctx, nil) == nil {
-		s.discard(key, b)
-	}
+	s.giving <- struct{}{}
+	defer func() { <-s.giving }()
+	_ = s.gate.wait(s.ctx, nil)
+	s.discard(key, b)
 }
 
 // discard removes a disk that nobody has. What fails to go is a leftover, which
