@@ -81,6 +81,14 @@ func TestGCOfCopies(t *testing.T) {
 	sound(t, s)
 	mustGC(t, s, cas.GCOptions{Sparse: -1})
 	sound(t, s)
+	// The copies that stay are of no use any more, and no harm.
+	mustRemove(t, s, "kept")
+	if st := mustGC(t, s, cas.GCOptions{Sparse: -1}); st.Segments != 1 {
+		t.Errorf("the segment of the copies was to go: %+v", st)
+	}
+	sound(t, s)
+	mustPut(t, s, "kept", kept)
+	sound(t, s)
 }
 
 func initialised(t *testing.T, opts cas.Options) cas.Options {
