@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -247,6 +248,50 @@ func TestSurplus(t *testing.T) {
 		gone(3)
 		s.Stop()
 		gone(5)
+	})
+}
+
+// What happens is counted: creates by what they met, refills and their times, and how
+// the pools are.
+func TestMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		f := &factory{takes: 2 * time.Second}
+		s := ready.New(ready.Options{Maker: f, Metrics: ready.NewMetrics(reg)})
+		defer s.Stop()
+		s.Open("img", ready.Settings{Capacity: 2}, nil)
+		take(t, s, ready.ErrNone) // a miss
+		if _, err := s.Take(t.Context(), "img", true); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		take(t, s, nil)
+		want := `
+# HELP blockmill_pool_creates_total Creates of disks from pooled images: hit, miss (made its own), or wait (waited for a refill).
+# TYPE blockmill_pool_creates_total counter
+blockmill_pool_creates_total{result="hit"} 1
+blockmill_pool_creates_total{result="miss"} 1
+blockmill_pool_creates_total{result="wait"} 1
+# HELP blockmill_pool_ready_bytes Bytes that ready disks hold.
+# TYPE blockmill_pool_ready_bytes gauge
+blockmill_pool_ready_bytes 100
+# HELP blockmill_pool_ready_disks Disks that are ready.
+# TYPE blockmill_pool_ready_disks gauge
+blockmill_pool_ready_disks 1
+# HELP blockmill_pool_target_disks Disks that should be ready.
+# TYPE blockmill_pool_target_disks gauge
+blockmill_pool_target_disks 2
+`
+		err := testutil.GatherAndCompare(reg, strings.NewReader(want), "blockmill_pool_creates_total",
+			"blockmill_pool_ready_bytes", "blockmill_pool_ready_disks", "blockmill_pool_target_disks")
+		if err != nil {
+			t.Error(err)
+		}
+		for _, name := range []string{"blockmill_pool_refill_seconds", "blockmill_pool_wait_seconds"} {
+			if n, err := testutil.GatherAndCount(reg, name); n != 1 || err != nil {
+				t.Errorf("%s: %d series, %v", name, n, err)
+			}
+		}
 	})
 }
 
