@@ -13,8 +13,10 @@ import (
 )
 
 // directRead is the shortest read that is one request of its own. It need not be
-// aligned: large reads of neighbours do not overlap.
-const directRead = 256 << 10
+// aligned: large reads of neighbours do not overlap. What readers of images take
+// in shorter ones is tables, and a few clusters between holes are no sign that the
+// rest of a block is wanted: neighbours read that by requests of their own.
+const directRead = 32 << 10
 
 // Source is the file at a URL. It is safe for concurrent use.
 type Source struct {

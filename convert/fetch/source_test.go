@@ -1,9 +1,11 @@
 package fetch_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,6 +41,43 @@ func TestRequests(t *testing.T) {
 	want := []string{"GET|bytes=0-65535||identity|||", `GET|bytes=65536-131071|"v1"|identity|||`}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+// TestShortRequests reads as readers of images do that find a few clusters between
+// holes: what is no table is asked for alone, without the rest of a block.
+func TestShortRequests(t *testing.T) {
+	t.Parallel()
+	const block, piece = 1 << 20, 48 << 10
+	s := newServer(t, content(8*block, 1))
+	opts := local()
+	opts.BlockSize, opts.ReadAhead = block, 0
+	src := mustOpen(t, s.URL, opts)
+	var mu sync.Mutex
+	var seen []string
+	s.mu.Lock()
+	s.handler = func(s *server, n int64, w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		seen = append(seen, r.Header.Get("Range"))
+		mu.Unlock()
+		s.good(n, w, r)
+	}
+	s.mu.Unlock()
+	for _, read := range []struct{ off, length int }{{2*block + 100, piece}, {3 * block, 512}, {3*block + 4096, 512}} {
+		p := make([]byte, read.length)
+		if _, err := src.ReadAt(p, int64(read.off)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(p, s.content[read.off:][:read.length]) {
+			t.Errorf("%d bytes at %d are others", read.length, read.off)
+		}
+	}
+	want := []string{
+		fmt.Sprintf("bytes=%d-%d", 2*block+100, 2*block+100+piece-1),
+		fmt.Sprintf("bytes=%d-%d", 3*block, 4*block-1),
+	}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("ranges (-want +got):\n%s", diff)
 	}
 }
 
