@@ -43,7 +43,7 @@ type Contender struct {
 }
 
 // Command is one measured execution. All strings are templates that may hold
-// $CORPUS, $FIXTURE, $SCRATCH and $MODULE.
+// $CORPUS, $FIXTURE, $SCRATCH and $MODULE, and $SERVER where files are served.
 type Command struct {
 	Args  []string
 	Dir   string   // "" is $SCRATCH
@@ -52,6 +52,9 @@ type Command struct {
 	// unless Grows, and synced within the measured time.
 	Writes string
 	Grows  bool
+	// Serves is a directory whose files are at $SERVER, over HTTP, while the
+	// command runs. What that takes of the processors counts as others'.
+	Serves string
 	// Prepare brings about what the command needs, such as a store of some
 	// size. It is not measured.
 	Prepare func(ctx context.Context, env *Env) error

@@ -17,6 +17,7 @@ import (
 // templates, and the programs.
 type Env struct {
 	corpus, fixture, scratch, module string
+	server                           string // URL, while files are served
 	programs                         *program.Set
 	environ                          []string // of the caller
 	path                             string   // PATH of all commands
@@ -34,6 +35,8 @@ func (e *Env) Path(template string) string {
 			return e.scratch
 		case "MODULE":
 			return e.module
+		case "SERVER":
+			return e.server
 		default:
 			return "$" + name
 		}
@@ -48,11 +51,15 @@ func (e *Env) paths(templates []string) []string {
 	return out
 }
 
-// Redact writes the machine's directories as the variables that stand for
-// them.
+// Redact writes the machine's directories, and the server's address, as the
+// variables that stand for them.
 func (e *Env) Redact(s string) string {
 	dirs := []struct{ dir, name string }{
-		{e.corpus, "$CORPUS"}, {e.fixture, "$FIXTURE"}, {e.scratch, "$SCRATCH"}, {e.module, "$MODULE"},
+		{e.corpus, "$CORPUS"},
+		{e.fixture, "$FIXTURE"},
+		{e.scratch, "$SCRATCH"},
+		{e.module, "$MODULE"},
+		{e.server, "$SERVER"},
 	}
 	if wd, err := os.Getwd(); err == nil {
 		dirs = append(dirs, struct{ dir, name string }{wd, "."})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/blockmill/blockmill/bench/measure"
+	"github.com/blockmill/blockmill/bench/origin"
 )
 
 // Output runs a program that measures by itself, and returns what it printed.
@@ -74,4 +75,15 @@ func (e *Env) Serve(ctx context.Context, ready func() bool, name string, args ..
 		}
 	}
 	return stop, nil
+}
+
+// serveFiles serves the files of a directory at $SERVER until it is stopped. The
+// variable stays, for what is said of the command afterwards.
+func (e *Env) serveFiles(dir string) (stop func() error, err error) {
+	s, err := origin.Start(e.Path(dir))
+	if err != nil {
+		return nil, err
+	}
+	e.server = s.URL("")
+	return s.Close, nil
 }

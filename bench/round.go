@@ -119,6 +119,13 @@ func (r *Runner) sample(ctx context.Context, e *entry, cmd Command, cache result
 		return nil, "", err
 	}
 
+	if cmd.Serves != "" {
+		stop, err := e.env.serveFiles(cmd.Serves)
+		if err != nil {
+			return nil, "", err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 	timed, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	use, printed, err := measure.Run(timed, e.env.process(e.path, e.Contender, cmd))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,6 +94,33 @@ func TestRunTakesTurns(t *testing.T) {
 	}
 	if got := values[result.Wall] + values[result.Settle]; values[result.Total] != got {
 		t.Errorf("total = %v, want wall and settle, %v", values[result.Total], got)
+	}
+}
+
+// Files are served while a command runs, and its check.
+func TestRunServes(t *testing.T) {
+	fetch := func(ctx context.Context, env *bench.Env) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, env.Path("$SERVER/a.raw"), nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return errors.New("seen from " + env.Path("$SERVER"))
+	}
+	c := copyCase(bench.Contender{Name: bench.Ours, Program: bench.Ours, Steps: map[string]bench.Command{
+		"copy": {Args: []string{"-c", `echo "$1" | grep -q '^http://127'`, "sh", "$SERVER/a.raw"}, Serves: "$CORPUS", Check: fetch},
+	}})
+	for _, s := range run(t, place(t), c).Cases[0].Samples {
+		if want := "wrong output: seen from $SERVER"; s.Error != want {
+			t.Errorf("error %q, want %q", s.Error, want)
+		}
 	}
 }
 

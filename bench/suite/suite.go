@@ -11,7 +11,7 @@ import (
 
 // Cases returns all cases in the order in which they are shown.
 func Cases() []bench.Case {
-	return slices.Concat(convertCases(), digestCases(), storeCases(), dedupCases(), careCases(), stripeCases(), scaleCases(), apiCases(), diskCases(), nbdCases(),
+	return slices.Concat(convertCases(), digestCases(), storeCases(), fetchCases(), dedupCases(), careCases(), stripeCases(), scaleCases(), apiCases(), diskCases(), nbdCases(),
 		memoryCases(), microCases())
 }
 

@@ -32,9 +32,9 @@ const (
 	anyPort    = "127.0.0.1:0"
 )
 
-// startDaemon starts the blockmilld beside this program on a data directory, and
-// waits until it answers.
-func startDaemon(ctx context.Context, data string) (*daemon, error) {
+// startDaemon starts the blockmilld beside this program on a data directory, with
+// more in its environment, and waits until it answers.
+func startDaemon(ctx context.Context, data string, environ ...string) (*daemon, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -46,6 +46,7 @@ func startDaemon(ctx context.Context, data string) (*daemon, error) {
 	d.cmd = exec.Command(filepath.Join(filepath.Dir(self), "blockmilld"), "--data-dir", data,
 		// Any ports: the load goes through the socket.
 		"--grpc-listen", anyPort, "--rest-listen", anyPort, "--metrics-listen", anyPort)
+	d.cmd.Env = append(os.Environ(), environ...)
 	d.cmd.Stderr = &d.stderr
 	if err := d.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start blockmilld: %w", err)

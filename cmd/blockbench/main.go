@@ -55,6 +55,6 @@ func root() *cobra.Command {
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
-	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), showCommand(), corpusCommand(), loadCommand(), manCommand())
+	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), showCommand(), corpusCommand(), loadCommand(), importCommand(), manCommand())
 	return cmd
 }
