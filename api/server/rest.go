@@ -46,7 +46,7 @@ func (s *Server) REST(fallback http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make REST of the services: %w", err)
 	}
-	var h http.Handler = t
+	h := pathFirst(t, pathFields(s.grpc.GetServiceInfo()))
 	h = s.limited(h)
 	h = statusBodies(h)
 	h = timedWrites(h, s.opts.Limits.Receive)

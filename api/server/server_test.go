@@ -344,6 +344,8 @@ func TestRESTRefusals(t *testing.T) {
 		{"another host", "GET", "/operations/" + id, "", []string{"Host", "elsewhere.example"}, 403, codes.PermissionDenied},
 		{"too long", "POST", "/operations/" + id + ":cancel", `{"operationId":"` + strings.Repeat("x", 5000) + `"}`, nil, 413, codes.ResourceExhausted},
 		{"unknown field", "POST", "/operations/" + id + ":cancel", `{"what":1}`, nil, 400, codes.InvalidArgument},
+		{"another operation than in the path", "GET", "/operations/" + id + "?operationId=none", "", nil, 400, codes.InvalidArgument},
+		{"another by the field's name", "POST", "/operations/none:cancel?operation_id=" + id, "", nil, 400, codes.InvalidArgument},
 		{"unknown parameter", "GET", "/endpoints?what=1", "", nil, 400, codes.InvalidArgument},
 		{"parameter within a text", "GET", "/endpoints?page_token.x=1", "", nil, 400, codes.InvalidArgument},
 		{"parameter that is no text", "GET", "/endpoints?pageToken=%ff", "", nil, 400, codes.InvalidArgument},
