@@ -71,9 +71,10 @@ func (d *Device) Prefetch(off, n int64) error {
 	return nil
 }
 
-// WriteNoWait writes whole pages inside the device into the page cache, if
-// nothing there makes it wait, and says whether it did; they are durable after
-// Sync. After false nothing was written, and WriteAt does it.
+// WriteNoWait writes whole pages inside the device into the page cache, if no other
+// write is under way, and says whether it did; they are durable after Sync. It waits
+// for the disk only when the kernel makes all wait who write, for want of memory.
+// After false WriteAt does it, whatever was written.
 func (d *Device) WriteNoWait(p []byte, off int64) (bool, error) {
 	whole := off >= 0 && off%BlockSize == 0 && len(p)%BlockSize == 0 && off <= d.Size()-int64(len(p))
 	if !whole || d.mode == DirectOn || d.mode == DirectAuto && len(p) >= minDirect || d.behind.Load() >= writeBehind {

@@ -104,9 +104,9 @@ func (d *Device) fallocate(act string, mode uint32, off, n int64) error {
 	return nil
 }
 
-// CloneFrom makes this file share the blocks of src (a reflink) and have its
-// length; errors.ErrUnsupported where the file system cannot, or the two are
-// not on one.
+// CloneFrom makes this file share the blocks of src (a reflink), in the place of
+// what it held there, and grow to its length; errors.ErrUnsupported where the file
+// system cannot, or the two are not on one.
 func (d *Device) CloneFrom(src *Device) error {
 	if err := d.cloneFrom(src); err != nil {
 		return fmt.Errorf("clone %s to %s: %w", src.name, d.name, err)
