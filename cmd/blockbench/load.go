@@ -42,7 +42,8 @@ func loadCommand() *cobra.Command {
 by --mix (get, list, update of an image, disk: one made and deleted), or with
 --nbd reads of an export at random places. With --rate requests are due at
 fixed times and one that is sent late counts from when it was due; without,
-each caller asks again as soon as it is answered.`,
+each caller asks again as soon as it is answered. Times are those of requests
+that succeeded; when one fails, so does the command, after its report.`,
 		Example: "  blockbench load --start var/load --create debian.qcow2 --import other.qcow2 --mix get=9,list=1 --rate 500\n" +
 			"  blockbench load --image debian --mix get=9,list=1 --rate 500\n" +
 			"  blockbench load --image debian --mix disk=1 --callers 50\n" +
@@ -97,9 +98,17 @@ func runLoad(cmd *cobra.Command, flags loadFlags) (err error) {
 	if flags.output == outputJSON {
 		enc := json.NewEncoder(cmd.OutOrStdout())
 		enc.SetIndent("", "  ")
-		return enc.Encode(report)
+		err = enc.Encode(report)
+	} else {
+		err = report.Table(cmd.OutOrStdout())
 	}
-	return report.Table(cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	if report.Errors > 0 {
+		return fmt.Errorf("%d of %d requests failed: %s", report.Errors, report.Requests, report.FirstError)
+	}
+	return nil
 }
 
 // run loads, while images are made if that is asked for.
