@@ -81,10 +81,9 @@ func (*killer) Run(context.Context, *operation.Running) (proto.Message, error) {
 	return nil, nil
 }
 
-// TestALogThatWasNotBegun has the file that a process leaves behind which is
-// killed as it is about to begin a log.
-func TestALogThatWasNotBegun(t *testing.T) {
-	dir := t.TempDir()
+// queueOne leaves an operation in the queue of a directory.
+func queueOne(t *testing.T, dir string) string {
+	t.Helper()
 	e, err := operation.Open(t.Context(), operation.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -92,14 +91,23 @@ func TestALogThatWasNotBegun(t *testing.T) {
 	e.Register("script", &killer{})
 	op := submit(t, e, spec("stay")) // not started, so it stays queued
 	closeEngine(t, e)
+	return op.Id
+}
+
+// TestALogThatWasNotBegun has the file that a process leaves behind which is
+// killed as it is about to begin a log.
+func TestALogThatWasNotBegun(t *testing.T) {
+	dir := t.TempDir()
+	id := queueOne(t, dir)
 	if err := os.WriteFile(filepath.Join(dir, "badger", "00042.mem"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if e, err = operation.Open(t.Context(), operation.Options{Dir: dir}); err != nil {
+	e, err := operation.Open(t.Context(), operation.Options{Dir: dir})
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer closeEngine(t, e)
-	if _, err := e.Get(op.Id); err != nil {
+	if _, err := e.Get(id); err != nil {
 		t.Errorf("the operation is gone: %v", err)
 	}
 }
@@ -119,23 +127,18 @@ func TestOperationsOutliveAFullDisk(t *testing.T) {
 		os.Exit(0) // before Badger's goroutines are looked for
 	}
 	dir := t.TempDir()
-	e, err := operation.Open(t.Context(), operation.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.Register("script", &killer{})
-	op := submit(t, e, spec("stay")) // not started, so it stays queued
-	closeEngine(t, e)
+	id := queueOne(t, dir)
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), dirVariable+"="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if e, err = operation.Open(t.Context(), operation.Options{Dir: dir}); err != nil {
+	e, err := operation.Open(t.Context(), operation.Options{Dir: dir})
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer closeEngine(t, e)
-	if _, err := e.Get(op.Id); err != nil {
+	if _, err := e.Get(id); err != nil {
 		t.Errorf("the operation is gone: %v", err)
 	}
 }
