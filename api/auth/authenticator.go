@@ -98,6 +98,9 @@ func (t *table) add(u Account) error {
 	if s.Type == "" {
 		s.Type = UserAccount
 	}
+	if !isAccount(s.Type) {
+		return fmt.Errorf("%w: %s: type %q, want %s, %s or %s", ErrAccounts, u.ID, u.Type, UserAccount, ServiceAccount, FederatedUser)
+	}
 	for _, text := range u.TokenSHA256 {
 		sum, err := hex.DecodeString(text)
 		if err != nil || len(sum) != sha256.Size {

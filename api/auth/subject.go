@@ -21,12 +21,21 @@ var (
 const (
 	UserAccount    = "userAccount"
 	ServiceAccount = "serviceAccount"
+	FederatedUser  = "federatedUser"
 	// System is the type of the groups that everybody is in.
 	System = "system"
 	// AllUsers and AllAuthenticatedUsers are ids of type System.
 	AllUsers              = "allUsers"
 	AllAuthenticatedUsers = "allAuthenticatedUsers"
 )
+
+// isAccount says whether accounts can be of a type.
+func isAccount(kind string) bool {
+	return kind == UserAccount || kind == ServiceAccount || kind == FederatedUser
+}
+
+// isEverybody says whether an id of type System is that of a group.
+func isEverybody(id string) bool { return id == AllUsers || id == AllAuthenticatedUsers }
 
 // EveryFolder stands for all folders in Subject.Folders.
 const EveryFolder pool.FolderID = "*"
@@ -103,7 +112,7 @@ func (s Subject) Role(folder pool.FolderID, bindings []pool.Binding) Role {
 // is says whether a binding is one of the subject's.
 func (s Subject) is(b pool.Binding) bool {
 	if b.SubjectType == System {
-		return b.SubjectID == AllUsers || b.SubjectID == AllAuthenticatedUsers
+		return isEverybody(b.SubjectID)
 	}
 	return b.SubjectType == s.Type && b.SubjectID == s.ID
 }

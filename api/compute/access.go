@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -56,18 +57,28 @@ func listBindings[T any](ctx context.Context, k *kind[T], req *access.ListAccess
 
 // setBindings submits the replacement of a thing's bindings.
 func setBindings[T any](ctx context.Context, c *core, k *kind[T], req *access.SetAccessBindingsRequest) (*opb.Operation, error) {
+	var wrong rules.Violations
+	for i, b := range req.GetAccessBindings() {
+		noteUnknown(&wrong, fmt.Sprintf("access_bindings[%d]", i), b)
+	}
 	return c.submit(ctx, mutation{
 		kind: k.name + ".set-access", description: "Set access bindings", folder: k.folderOf(req.GetResourceId()),
-		request: req, inline: true,
+		request: req, inline: true, wrong: []error{wrong.Err()},
 		admit: admitBindings(ctx, k, req.GetResourceId(), &access.SetAccessBindingsMetadata{ResourceId: req.GetResourceId()}, nil),
 	})
 }
 
 // updateBindings submits changes of a thing's bindings.
 func updateBindings[T any](ctx context.Context, c *core, k *kind[T], req *access.UpdateAccessBindingsRequest) (*opb.Operation, error) {
+	var wrong rules.Violations
+	for i, d := range req.GetAccessBindingDeltas() {
+		if d.GetAction() == access.AccessBindingAction_ADD { // what is there already may go
+			noteUnknown(&wrong, fmt.Sprintf("access_binding_deltas[%d].access_binding", i), d.GetAccessBinding())
+		}
+	}
 	return c.submit(ctx, mutation{
 		kind: k.name + ".update-access", description: "Update access bindings", folder: k.folderOf(req.GetResourceId()),
-		request: req, inline: true,
+		request: req, inline: true, wrong: []error{wrong.Err()},
 		admit: admitBindings(ctx, k, req.GetResourceId(), &access.UpdateAccessBindingsMetadata{ResourceId: req.GetResourceId()}, req.GetAccessBindingDeltas()),
 	})
 }
@@ -150,6 +161,21 @@ func applyDeltas(old []pool.Binding, deltas []*access.AccessBindingDelta) []pool
 		}
 	}
 	return now
+}
+
+// noteUnknown adds the parts of a binding that would give nobody a role; empty ones
+// break the rules of the message.
+func noteUnknown(wrong *rules.Violations, path string, m *access.AccessBinding) {
+	role, kind, id := auth.Unknown(bindingOf(m))
+	if role && m.GetRoleId() != "" {
+		wrong.Add(path+".role_id", "This node has the roles viewer, user, editor and admin, also those of compute alone, as in compute.images.user")
+	}
+	if kind && m.GetSubject().GetType() != "" {
+		wrong.Add(path+".subject.type", "Value must be one of %s, %s, %s, %s", auth.UserAccount, auth.ServiceAccount, auth.FederatedUser, auth.System)
+	}
+	if id && m.GetSubject().GetId() != "" {
+		wrong.Add(path+".subject.id", "Value must be one of %s, %s for a subject of type %s", auth.AllUsers, auth.AllAuthenticatedUsers, auth.System)
+	}
 }
 
 func bindingOf(m *access.AccessBinding) pool.Binding {

@@ -25,13 +25,10 @@ const methodHeader = "blockmill-disk-method"
 // Create makes a disk of an image, of a snapshot, or an empty one.
 func (s *diskService) Create(ctx context.Context, req *computepb.CreateDiskRequest) (*opb.Operation, error) {
 	method, err := diskMethod(ctx, req)
-	if err != nil {
-		return nil, err
-	}
 	return s.submit(ctx, mutation{
 		kind: diskCreate, description: "Create disk", folder: req.GetFolderId(), request: req, inline: true, kept: true,
-		private: []byte(method),
-		admit:   s.admitNewDisk(ctx, req, method),
+		private: []byte(method), wrong: []error{err},
+		admit: s.admitNewDisk(ctx, req, method),
 	})
 }
 

@@ -18,14 +18,11 @@ import (
 // a URL.
 func (s *imageService) Create(ctx context.Context, req *computepb.CreateImageRequest) (*opb.Operation, error) {
 	expected, err := expectationOf(ctx)
-	if err != nil {
-		return nil, err
-	}
 	return s.submit(ctx, mutation{
 		kind: imageCreate, description: "Create image", folder: req.GetFolderId(), request: req,
-		private: expected.encode(),
-		inline:  req.GetImageId() != "" || req.GetSnapshotId() != "", // no bytes are moved
-		admit:   s.admitNewImage(ctx, req, s.admitImage),
+		private: expected.encode(), wrong: []error{err, checkSource(req)},
+		inline: req.GetImageId() != "" || req.GetSnapshotId() != "", // no bytes are moved
+		admit:  s.admitNewImage(ctx, req, s.admitImage),
 	})
 }
 
@@ -58,8 +55,6 @@ func (c *core) admitImage(ctx context.Context, req *computepb.CreateImageRequest
 		_, err = c.snapshots.find(ctx, req.GetSnapshotId(), auth.User)
 	case req.GetDiskId() != "":
 		_, err = c.disks.find(ctx, req.GetDiskId(), auth.User)
-	default:
-		err = checkURI(req.GetUri())
 	}
 	return err
 }

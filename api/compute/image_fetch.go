@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/url"
 
+	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
+
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/api/rules"
 	"github.com/blockmill/blockmill/blockio/cas"
@@ -64,8 +66,26 @@ func decodeExpectation(p []byte) (e expectation, err error) {
 	return e, err
 }
 
-// checkURI refuses what is no address of a file. Whether it may be fetched, and
-// can be, is the operation's to find out.
+// checkSource refuses a source without a name, and an address that is none of a
+// file. Whether it may be fetched, and can be, is the operation's to find out.
+func checkSource(req *computepb.CreateImageRequest) error {
+	field := ""
+	switch s := req.GetSource().(type) {
+	case *computepb.CreateImageRequest_Uri:
+		return checkURI(s.Uri)
+	case *computepb.CreateImageRequest_ImageId:
+		field = "image_id"
+	case *computepb.CreateImageRequest_SnapshotId:
+		field = "snapshot_id"
+	case *computepb.CreateImageRequest_DiskId:
+		field = "disk_id"
+	}
+	if field != "" && req.GetImageId()+req.GetSnapshotId()+req.GetDiskId() == "" {
+		return rules.Violation(field, "Field is required")
+	}
+	return nil
+}
+
 func checkURI(uri string) error {
 	u, err := url.Parse(uri)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.User != nil {

@@ -38,13 +38,15 @@ func (s *Services) CreateImageFromFile(ctx context.Context, path string, image *
 	if err != nil {
 		return nil, status.Err(err)
 	}
+	var wrong rules.Violations
 	if image.GetSource() != nil {
-		return nil, rules.Violation("source", "A file is the source")
+		wrong.Add("source", "A file is the source")
 	}
 	req := proto.CloneOf(image)
 	req.Source = &computepb.CreateImageRequest_Uri{Uri: (&url.URL{Scheme: "file", Path: path}).String()}
 	return s.core.submit(ctx, mutation{
 		kind: imageFromFile, description: "Create image", folder: req.GetFolderId(), request: req, private: f.encode(),
+		wrong: []error{wrong.Err()},
 		admit: s.core.admitNewImage(ctx, req, f.admit),
 	})
 }

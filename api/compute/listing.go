@@ -61,12 +61,6 @@ type query struct {
 }
 
 func (k *kind[T]) query(ctx context.Context, folder string, req listRequest) (query, error) {
-	if err := rules.Check(req); err != nil {
-		return query{}, err
-	}
-	if err := allowFolder(ctx, folder, auth.Viewer); err != nil {
-		return query{}, err
-	}
 	var wrong rules.Violations
 	f, err := filter.Parse(req.GetFilter(), k.filterable)
 	note(&wrong, "filter", err)
@@ -77,7 +71,10 @@ func (k *kind[T]) query(ctx context.Context, folder string, req listRequest) (qu
 	q.Name, _ = f.Exactly("name")
 	q.After, err = q.position(req.GetPageToken())
 	note(&wrong, "page_token", err)
-	return q, wrong.Err()
+	if err := rules.Check(req, wrong.Err()); err != nil {
+		return query{}, err
+	}
+	return q, allowFolder(ctx, folder, auth.Viewer)
 }
 
 // note adds an error to violations, if there is one.

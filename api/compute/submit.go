@@ -26,6 +26,9 @@ type mutation struct {
 	folder            string
 	request           proto.Message
 	private           []byte
+	// wrong are violations that are not the message's alone: of headers, and of
+	// what only this package knows.
+	wrong []error
 	// inline says that it takes no longer than an answer may.
 	inline bool
 	// kept says that what it makes keeps the operation; see operation.Spec.
@@ -44,11 +47,8 @@ func (c *core) submit(ctx context.Context, m mutation) (*opb.Operation, error) {
 	if !ok {
 		return nil, status.Err(auth.ErrUnauthenticated)
 	}
-	if err := rules.Check(m.request); err != nil {
-		return nil, err
-	}
 	key, err := idempotencyKey(ctx)
-	if err != nil {
+	if err := rules.Check(m.request, append(m.wrong, err)...); err != nil {
 		return nil, err
 	}
 	if m.inline {

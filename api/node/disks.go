@@ -5,6 +5,7 @@ import (
 
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/blockmillpb"
+	"github.com/blockmill/blockmill/api/rules"
 	"github.com/blockmill/blockmill/api/status"
 	"github.com/blockmill/blockmill/pool"
 )
@@ -17,6 +18,9 @@ type diskService struct {
 
 // Attach says how a virtual machine uses a disk.
 func (s *diskService) Attach(ctx context.Context, req *blockmillpb.AttachRequest) (*blockmillpb.Attachment, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	d, err := findDisk(ctx, s.node, req.GetDiskId(), auth.User)
 	if err != nil {
 		return nil, status.Err(err)

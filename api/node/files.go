@@ -5,10 +5,9 @@ import (
 
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
-	"google.golang.org/grpc/codes"
-	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/blockmill/blockmill/api/blockmillpb"
+	"github.com/blockmill/blockmill/api/rules"
 )
 
 // ImageMaker makes images from files of the node's machine.
@@ -24,9 +23,12 @@ type imageService struct {
 
 // CreateFromFile makes an image from a file.
 func (s *imageService) CreateFromFile(ctx context.Context, req *blockmillpb.CreateFromFileRequest) (*blockmillpb.Started, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	image := new(computepb.CreateImageRequest)
 	if err := req.GetImage().UnmarshalTo(image); err != nil {
-		return nil, grpcstatus.Error(codes.InvalidArgument, "image: want a yandex.cloud.compute.v1.CreateImageRequest")
+		return nil, rules.Violation("image", "Value must be a yandex.cloud.compute.v1.CreateImageRequest")
 	}
 	op, err := s.images.CreateImageFromFile(ctx, req.GetPath(), image)
 	return &blockmillpb.Started{OperationId: op.GetId()}, err

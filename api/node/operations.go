@@ -11,6 +11,7 @@ import (
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/rules"
 	"github.com/blockmill/blockmill/api/status"
 	"github.com/blockmill/blockmill/pool"
 )
@@ -23,6 +24,9 @@ type operationService struct {
 
 // Watch sends an operation's progress until it is done.
 func (s *operationService) Watch(req *blockmillpb.WatchRequest, stream grpc.ServerStreamingServer[blockmillpb.Progress]) error {
+	if err := rules.Check(req); err != nil {
+		return err
+	}
 	if err := operation.Allow(stream.Context(), s.engine, auth.Viewer, req.GetOperationId()); err != nil {
 		return status.Err(err)
 	}
@@ -43,6 +47,9 @@ const maxPage = 1000
 
 // List lists the operations of a folder.
 func (s *operationService) List(ctx context.Context, req *blockmillpb.ListOperationsRequest) (*blockmillpb.ListOperationsResponse, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	if err := allowed(ctx, "folder", req.GetFolderId(), auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
 		return nil, status.Err(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/blockmillpb"
+	"github.com/blockmill/blockmill/api/rules"
 	"github.com/blockmill/blockmill/api/status"
 	"github.com/blockmill/blockmill/pool"
 	"github.com/blockmill/blockmill/pool/ready"
@@ -20,6 +21,9 @@ type poolService struct {
 
 // List lists the pools of a folder's images.
 func (s *poolService) List(ctx context.Context, req *blockmillpb.ListPoolsRequest) (*blockmillpb.ListPoolsResponse, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	if err := allowed(ctx, "folder", req.GetFolderId(), auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
 		return nil, status.Err(err)
 	}
@@ -43,6 +47,9 @@ func (s *poolService) stats() map[ready.Key]ready.Stat {
 
 // Get gives the pool of an image.
 func (s *poolService) Get(ctx context.Context, req *blockmillpb.GetPoolRequest) (*blockmillpb.Pool, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	img, err := findImage(ctx, s.node, req.GetImageId(), auth.Viewer)
 	if err != nil {
 		return nil, status.Err(err)
@@ -56,6 +63,9 @@ func (s *poolService) Get(ctx context.Context, req *blockmillpb.GetPoolRequest) 
 
 // Set changes the pool of an image as far as the request says.
 func (s *poolService) Set(ctx context.Context, req *blockmillpb.SetPoolRequest) (*blockmillpb.Pool, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	img, err := findImage(ctx, s.node, req.GetImageId(), auth.Editor)
 	if err != nil {
 		return nil, status.Err(err)

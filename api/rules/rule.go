@@ -152,10 +152,14 @@ func isSet(desc protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 	return v.Interface() != desc.Default().Interface()
 }
 
-// Check returns every violation of the rules of a message.
-func Check(m proto.Message) error {
+// Check returns every violation of the rules of a message, together with those
+// that were found by who knows more than the message: errors of [Violations.Err].
+func Check(m proto.Message, found ...error) error {
 	var out Violations
 	check("", m.ProtoReflect(), &out)
+	for _, err := range found {
+		out.include(err)
+	}
 	return out.Err()
 }
 

@@ -9,12 +9,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	compute "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
+	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
+	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/api/rules"
 )
 
@@ -73,6 +76,16 @@ func requests() map[string]proto.Message {
 	add(new(access.ListAccessBindingsRequest), `resource_id: "i"`)
 	add(new(access.SetAccessBindingsRequest), `resource_id: "i"`)
 	add(new(access.UpdateAccessBindingsRequest), `resource_id: "i" access_binding_deltas { action: ADD access_binding { role_id: "viewer" subject { id: "u" type: "userAccount" } } }`)
+	add(new(opb.GetOperationRequest), `operation_id: "o"`)
+	add(new(opb.CancelOperationRequest), `operation_id: "o"`)
+	add(new(endpoint.GetApiEndpointRequest), `api_endpoint_id: "compute"`)
+	add(new(blockmillpb.WatchRequest), `operation_id: "o"`)
+	add(new(blockmillpb.ListOperationsRequest), `folder_id: "f"`)
+	add(new(blockmillpb.CreateFromFileRequest), `path: "/p" image { }`)
+	add(new(blockmillpb.AttachRequest), `disk_id: "d"`)
+	add(new(blockmillpb.ListPoolsRequest), `folder_id: "f"`)
+	add(new(blockmillpb.GetPoolRequest), `image_id: "i"`)
+	add(new(blockmillpb.SetPoolRequest), `image_id: "i"`)
 	return all
 }
 
@@ -94,10 +107,10 @@ func TestBounds(t *testing.T) {
 		fail     []string
 		field    string // that of the violation
 	}{
-		{"GetImageRequest UpdateImageRequest DeleteImageRequest ExportImageRequest ListImageOperationsRequest", []string{"image_id: " + q(x(50)), "image_id: " + q(strings.Repeat("ж", 50))}, []string{"image_id: " + q(x(51)), `image_id: ""`}, "image_id"},
+		{"GetImageRequest GetPoolRequest SetPoolRequest UpdateImageRequest DeleteImageRequest ExportImageRequest ListImageOperationsRequest", []string{"image_id: " + q(x(50)), "image_id: " + q(strings.Repeat("ж", 50))}, []string{"image_id: " + q(x(51)), `image_id: ""`}, "image_id"},
 		{"GetSnapshotRequest UpdateSnapshotRequest DeleteSnapshotRequest ExportSnapshotRequest ListSnapshotOperationsRequest", []string{"snapshot_id: " + q(x(50))}, []string{"snapshot_id: " + q(x(51)), `snapshot_id: ""`}, "snapshot_id"},
-		{"GetDiskRequest UpdateDiskRequest DeleteDiskRequest ListDiskOperationsRequest CreateSnapshotRequest", []string{"disk_id: " + q(x(50))}, []string{"disk_id: " + q(x(51)), `disk_id: ""`}, "disk_id"},
-		{"GetImageLatestByFamilyRequest ListImagesRequest CreateImageRequest ListSnapshotsRequest CreateSnapshotRequest ListDisksRequest CreateDiskRequest", []string{"folder_id: " + q(x(50))}, []string{"folder_id: " + q(x(51)), `folder_id: ""`}, "folder_id"},
+		{"GetDiskRequest UpdateDiskRequest DeleteDiskRequest AttachRequest ListDiskOperationsRequest CreateSnapshotRequest", []string{"disk_id: " + q(x(50))}, []string{"disk_id: " + q(x(51)), `disk_id: ""`}, "disk_id"},
+		{"ListPoolsRequest ListOperationsRequest GetImageLatestByFamilyRequest ListImagesRequest CreateImageRequest ListSnapshotsRequest CreateSnapshotRequest ListDisksRequest CreateDiskRequest", []string{"folder_id: " + q(x(50))}, []string{"folder_id: " + q(x(51)), `folder_id: ""`}, "folder_id"},
 		{"ListImagesRequest ListSnapshotsRequest ListDisksRequest ListImageOperationsRequest ListSnapshotOperationsRequest ListDiskOperationsRequest ListAccessBindingsRequest", []string{"page_size: 1000", "page_size: 0"}, []string{"page_size: 1001", "page_size: -1"}, "page_size"},
 		{"ListImagesRequest ListSnapshotsRequest ListDisksRequest ListImageOperationsRequest ListSnapshotOperationsRequest ListDiskOperationsRequest ListAccessBindingsRequest", []string{"page_token: " + q(x(100))}, []string{"page_token: " + q(x(101))}, "page_token"},
 		{"ListImagesRequest ListSnapshotsRequest ListDisksRequest", []string{"filter: " + q(x(1000))}, []string{"filter: " + q(x(1001))}, "filter"},
@@ -136,6 +149,9 @@ func TestBounds(t *testing.T) {
 			[]string{`family: "ab"`, "family: " + q(x(64)), `family: "a_b"`, `family: "ab-"`, `family: "1bc"`},
 			"family",
 		},
+		{"GetOperationRequest CancelOperationRequest WatchRequest", []string{"operation_id: " + q(x(50))}, []string{"operation_id: " + q(x(51)), `operation_id: ""`}, "operation_id"},
+		{"GetApiEndpointRequest", []string{"api_endpoint_id: " + q(x(50))}, []string{"api_endpoint_id: " + q(x(51)), `api_endpoint_id: ""`}, "api_endpoint_id"},
+		{"CreateFromFileRequest", []string{"path: " + q(x(4096))}, []string{"path: " + q(x(4097)), `path: ""`}, "path"},
 		{"GetImageLatestByFamilyRequest", nil, []string{`family: ""`}, "family"},
 		{"CreateImageRequest UpdateImageRequest", []string{"min_disk_size: 0", "min_disk_size: 4194304", "min_disk_size: 4398046511104"}, []string{"min_disk_size: 4194303", "min_disk_size: 4398046511105", "min_disk_size: -1"}, "min_disk_size"},
 		{"CreateImageRequest", []string{"product_ids: " + q(x(50))}, []string{`product_ids: "a" product_ids: ` + q(x(51))}, "product_ids[1]"},

@@ -36,6 +36,9 @@ func table() map[protoreflect.FullName][]line {
 	var (
 		compute     protoreflect.FullName = "yandex.cloud.compute.v1"
 		access      protoreflect.FullName = "yandex.cloud.access"
+		operation   protoreflect.FullName = "yandex.cloud.operation"
+		endpoint    protoreflect.FullName = "yandex.cloud.endpoint"
+		own         protoreflect.FullName = "blockmill.v1"
 		id                                = characters(50)
 		name                              = matching(`[a-z]([-_a-z0-9]{0,61}[a-z0-9])?`)
 		family                            = matching(`[a-z][-a-z0-9]{1,61}[a-z0-9]`)
@@ -96,6 +99,18 @@ func table() map[protoreflect.FullName][]line {
 			f("update_mask", paths("name", "description", "labels", "size", "disk_placement_policy"))),
 		compute + ".DeleteDiskRequest":         {of("disk_id")},
 		compute + ".ListDiskOperationsRequest": history("disk_id"),
+
+		operation + ".GetOperationRequest":    {of("operation_id")},
+		operation + ".CancelOperationRequest": {of("operation_id")},
+		endpoint + ".GetApiEndpointRequest":   {of("api_endpoint_id")},
+
+		own + ".WatchRequest":          {of("operation_id")},
+		own + ".ListOperationsRequest": {of("folder_id"), f("page_token", pageToken)}, // longer pages are cut
+		own + ".CreateFromFileRequest": {f("path", required, characters(4<<10)), f("image", required)},
+		own + ".AttachRequest":         {of("disk_id")},
+		own + ".ListPoolsRequest":      {of("folder_id")},
+		own + ".GetPoolRequest":        {of("image_id")},
+		own + ".SetPoolRequest":        {of("image_id")},
 
 		// Parts of requests. What the protos leave unbounded is bounded here, so
 		// that a record stays small.

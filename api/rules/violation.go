@@ -19,6 +19,15 @@ func (v *Violations) Add(field, format string, args ...any) {
 	v.list = append(v.list, &errdetails.BadRequest_FieldViolation{Field: field, Description: fmt.Sprintf(format, args...)})
 }
 
+// include adds the violations that an error of Err has.
+func (v *Violations) include(err error) {
+	for _, d := range status.Convert(err).Details() {
+		if bad, ok := d.(*errdetails.BadRequest); ok {
+			v.list = append(v.list, bad.GetFieldViolations()...)
+		}
+	}
+}
+
 // Err is nil when nothing was added, else an INVALID_ARGUMENT status with all
 // of it.
 func (v *Violations) Err() error {

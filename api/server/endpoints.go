@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/api/rules"
 )
 
 // Endpoints serves yandex.cloud.endpoint.ApiEndpointService: every service is
@@ -40,6 +41,9 @@ func (e *Endpoints) List(ctx context.Context, _ *endpoint.ListApiEndpointsReques
 
 // Get gives one of the services.
 func (e *Endpoints) Get(ctx context.Context, req *endpoint.GetApiEndpointRequest) (*endpoint.ApiEndpoint, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	for _, id := range services {
 		if id == req.GetApiEndpointId() {
 			return &endpoint.ApiEndpoint{Id: id, Address: e.address(ctx)}, nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/rules"
 )
 
 // Operations serves yandex.cloud.operation.OperationService.
@@ -17,6 +18,9 @@ type Operations struct {
 
 // Get gives an operation.
 func (o *Operations) Get(ctx context.Context, req *opb.GetOperationRequest) (*opb.Operation, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	if err := operation.Allow(ctx, o.Engine, auth.Viewer, req.GetOperationId()); err != nil {
 		return nil, err
 	}
@@ -25,6 +29,9 @@ func (o *Operations) Get(ctx context.Context, req *opb.GetOperationRequest) (*op
 
 // Cancel asks for an operation's end and gives it as it is then.
 func (o *Operations) Cancel(ctx context.Context, req *opb.CancelOperationRequest) (*opb.Operation, error) {
+	if err := rules.Check(req); err != nil {
+		return nil, err
+	}
 	if err := operation.Allow(ctx, o.Engine, auth.Editor, req.GetOperationId()); err != nil {
 		return nil, err
 	}

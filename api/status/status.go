@@ -1,8 +1,10 @@
 package status
 
 import (
+	"cmp"
 	"errors"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -47,12 +49,22 @@ func of(err error) *status.Status {
 		if !errors.Is(err, l.err) {
 			continue
 		}
-		if l.text != "" {
-			return status.New(l.code, l.text)
-		}
-		return status.New(l.code, err.Error())
+		return l.status(err)
 	}
 	return status.New(codes.Internal, "internal error")
+}
+
+// status is what the line says of an error that it is for.
+func (l line) status(err error) *status.Status {
+	s := status.New(l.code, cmp.Or(l.text, err.Error()))
+	if l.field == "" {
+		return s
+	}
+	bad := &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: l.field, Description: s.Message()}}}
+	if detailed, err := s.WithDetails(bad); err == nil {
+		s = detailed
+	}
+	return s
 }
 
 // Internal says whether an error is one that the table does not have, and that

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 
@@ -101,6 +102,33 @@ func TestDetails(t *testing.T) {
 	}
 }
 
+// An error that one field is to blame for says so in its details.
+func TestFields(t *testing.T) {
+	for err, want := range map[error]string{
+		fmt.Errorf("5 bytes: %w", pool.ErrDiskSize): "size",
+		&pool.MinDiskSizeError{Least: 5}:            "min_disk_size",
+		pool.ErrName:                                "name",
+		fetch.ErrForbidden:                          "uri",
+		operation.ErrKeyReused:                      "idempotency-key",
+		filter.ErrToken:                             "page_token",
+		pool.ErrNameTaken:                           "",
+	} {
+		s := grpcstatus.Convert(status.Err(err))
+		var got string
+		for _, d := range s.Details() {
+			for _, v := range d.(*errdetails.BadRequest).GetFieldViolations() {
+				got += v.GetField()
+				if v.GetDescription() != s.Message() {
+					t.Errorf("%v: described as %q", err, v.GetDescription())
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%v: blames %q, want %q", err, got, want)
+		}
+	}
+}
+
 // Every sentinel of the packages below is in the table, or is named here with the
 // reason why no caller ever meets it.
 func TestTableIsWhole(t *testing.T) {
@@ -133,7 +161,7 @@ func TestTableIsWhole(t *testing.T) {
 	} {
 		for _, name := range sentinels(t, filepath.Join("..", "..", dir)) {
 			name = path.Base(dir) + "." + name
-			if !strings.Contains(string(table), "{"+name+",") && inner[name] == "" {
+			if !strings.Contains(string(table), "{err: "+name+",") && inner[name] == "" {
 				t.Errorf("%s is not in the table", name)
 			}
 		}
