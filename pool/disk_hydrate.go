@@ -122,16 +122,22 @@ func (n *Node) hydrateDisk(ctx context.Context, id DiskID) (err error) {
 	if err := l.Hydrate(ctx); err != nil {
 		return fmt.Errorf("hydrate disk %s: %w", id, err)
 	}
-	d, err := n.disks.change(ctx, id, func(d *Disk) error {
+	return n.standAlone(ctx, id)
+}
+
+// standAlone gives up the base of a disk that has come over. The record may say so
+// in spite of an error, and the map goes then as well.
+func (n *Node) standAlone(ctx context.Context, id DiskID) error {
+	d, err := n.disks.change(context.WithoutCancel(ctx), id, func(d *Disk) error {
 		d.Base = cas.ManifestID{}
 		return nil
 	})
-	if err != nil {
+	if d.ID == "" || d.lazy() {
 		return err
 	}
-	dir, err := n.directory(d.Dir)
-	if err != nil {
-		return err
+	dir, dirErr := n.directory(d.Dir)
+	if dirErr == nil {
+		dirErr = dir.DropMap(d.backing())
 	}
-	return dir.DropMap(d.backing())
+	return errors.Join(err, dirErr)
 }

@@ -126,14 +126,7 @@ func TestLazyDisk(t *testing.T) {
 	}
 
 	n = openLazyNode(t, s, dir, 0)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		if d, err = n.Disk(d.ID); err != nil || d.Base == (cas.ManifestID{}) {
-			break
-		}
-		<-tick.C
-	}
+	awaitAlone(t, n, d.ID)
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -303,4 +296,69 @@ func sizesOf(t *testing.T, n *pool.Node, id pool.DiskID) (record, device, file i
 		t.Fatal(err)
 	}
 	return o.Size, o.Device.Size(), info.Size()
+}
+
+// The map of a lazy disk goes with the disk, also when giving up the base went
+// wrong: when the record was written in spite of an error, and when the map could
+// not be removed with it.
+func TestLazyDiskLeavesNoMap(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault blockiotest.Fault
+		step  string // that fails
+		lazy  bool   // to the end
+	}{
+		{name: "deleted while it is lazy", lazy: true},
+		{name: "the record's old version stays", fault: blockiotest.Fault{Ops: blockiotest.OpRemove, N: 1}},
+		{name: "the map stays", step: "remove map"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			v := blockiotest.NewMemVolume()
+			s := makeStore(t, v)
+			dir := filepath.Join(t.TempDir(), "[a]*") // no pattern is made of it
+			n := openLazyNode(t, s, dir, 1)
+			d := createDisk(t, n, diskOf("disk", makeImage(t, n, named("image"), "guest").ID))
+			if !tt.lazy {
+				if err := n.Close(); err != nil {
+					t.Fatal(err)
+				}
+				v.Inject(tt.fault)
+				n = openLazyNodeWith(t, s, provision.Options{Path: dir, Step: func(step string) error {
+					if step == tt.step {
+						return errDead
+					}
+					return nil
+				}})
+				awaitAlone(t, n, d.ID)
+			}
+			if err := n.DeleteDisk(t.Context(), d.ID); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if left := filesIn(t, dir); left > 0 {
+				t.Errorf("%d files are left", left)
+			}
+		})
+	}
+}
+
+// awaitAlone returns when a lazy disk has come over.
+func awaitAlone(t *testing.T, n *pool.Node, id pool.DiskID) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		d, err := n.Disk(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Base == (cas.ManifestID{}) {
+			return
+		}
+		<-tick.C
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert"
@@ -75,17 +74,8 @@ func (d *Directory) removeFiles(b Backing) error {
 	if err := d.step("remove"); err != nil {
 		return err
 	}
-	names := []string{fileName(&b), fileName(&b) + retiredSuffix}
-	if b.Method == Lazy {
-		var err error
-		if names, err = filepath.Glob(d.path(disksDir, string(b.ID)+".*")); err != nil {
-			return err
-		}
-		for i := range names {
-			names[i] = filepath.Base(names[i])
-		}
-	}
-	for _, name := range names {
+	// A disk that was lazy has a map still when that could not be removed.
+	for _, name := range []string{fileName(&b), fileName(&b) + retiredSuffix, string(b.ID) + mapSuffix} {
 		if err := removeFile(d.path(disksDir, name)); err != nil {
 			return err
 		}
