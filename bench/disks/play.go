@@ -41,7 +41,28 @@ type Played struct {
 // deletes each after a life of its own. Creates before the time from are not
 // counted, as with Simulate.
 func (p *Place) Play(ctx context.Context, creates []time.Time, from time.Time, life time.Duration) (Played, error) {
-	pl := &player{place: p}
+	return p.play(ctx, &pooled{place: p}, creates, from, life)
+}
+
+// maker makes the disks that are played.
+type maker interface {
+	create(ctx context.Context) (pool.Disk, error)
+	stat() (ready.Stat, error)
+}
+
+// pooled leaves all to the node and its pool.
+type pooled struct{ place *Place }
+
+func (m *pooled) create(ctx context.Context) (pool.Disk, error) {
+	return m.place.Node.CreateDisk(ctx, pool.Disk{Source: pool.Source{Image: m.place.Image.ID}})
+}
+
+func (m *pooled) stat() (ready.Stat, error) {
+	return m.place.Node.Pools().Stat(ready.Key(m.place.Image.ID))
+}
+
+func (p *Place) play(ctx context.Context, m maker, creates []time.Time, from time.Time, life time.Duration) (Played, error) {
+	pl := &player{node: p.Node, maker: m}
 	sampled := make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -63,7 +84,8 @@ func (p *Place) Play(ctx context.Context, creates []time.Time, from time.Time, l
 }
 
 type player struct {
-	place *Place
+	node  *pool.Node
+	maker maker
 
 	mu      sync.Mutex
 	latency Latencies // guarded by mu
@@ -86,9 +108,8 @@ func (pl *player) play(ctx context.Context, at time.Time, counted bool, life tim
 	if err := pause(ctx, time.Until(at)); err != nil {
 		return err
 	}
-	n := pl.place.Node
 	began := time.Now()
-	d, err := n.CreateDisk(ctx, pool.Disk{Source: pool.Source{Image: pl.place.Image.ID}})
+	d, err := pl.maker.create(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,7 +121,7 @@ func (pl *player) play(ctx context.Context, at time.Time, counted bool, life tim
 	if err := pause(ctx, life); err != nil {
 		return err
 	}
-	return n.DeleteDisk(ctx, d.ID)
+	return pl.node.DeleteDisk(ctx, d.ID)
 }
 
 // sample looks at the pool from a time to another.
@@ -110,7 +131,7 @@ func (pl *player) sample(ctx context.Context, from, to time.Time) error {
 	if err := pause(ctx, time.Until(from)-margin); err != nil {
 		return err
 	}
-	first, err := pl.stat()
+	first, err := pl.maker.stat()
 	if err != nil {
 		return err
 	}
@@ -119,7 +140,7 @@ func (pl *player) sample(ctx context.Context, from, to time.Time) error {
 		if err := pause(ctx, margin); err != nil {
 			return err
 		}
-		if last, err = pl.stat(); err != nil {
+		if last, err = pl.maker.stat(); err != nil {
 			return err
 		}
 		samples++
@@ -131,8 +152,4 @@ func (pl *player) sample(ctx context.Context, from, to time.Time) error {
 	pl.played.Creates = pl.played.Hits + pl.played.Waits + int(last.Misses-first.Misses)
 	pl.played.Refill = last.Refill
 	return nil
-}
-
-func (pl *player) stat() (ready.Stat, error) {
-	return pl.place.Node.Pools().Stat(ready.Key(pl.place.Image.ID))
 }

@@ -16,6 +16,10 @@ import (
 // own speed.
 const playRefill = 2 * time.Second
 
+// ticked is the rule of a cloud whose scheduler looks after one disk a minute; with
+// the speed of a demand its minutes are shorter too.
+const ticked = "fixed, 1, a tick a minute"
+
 // play is a demand, so many times as fast as it is: refills are too.
 type play struct {
 	demand int
@@ -34,8 +38,8 @@ func TestPlay(t *testing.T) {
 		for _, k := range []struct {
 			name     string
 			capacity int // 0 is the pools' rule
-		}{{"pools' rule", 0}, {"fixed, 1", 1}, {"fixed, 5", 5}} {
-			if p.speed == 1 && k.capacity > 0 {
+		}{{"pools' rule", 0}, {"fixed, 1", 1}, {"fixed, 5", 5}, {ticked, 1}} {
+			if p.speed == 1 && k.capacity > 0 && k.name != ticked {
 				continue
 			}
 			t.Run(fmt.Sprintf("%d at %g, %s", p.demand, p.speed, k.name), func(t *testing.T) {
@@ -52,7 +56,15 @@ func (p play) run(t *testing.T, length time.Duration, name string, capacity int)
 	from := creates[0].Add(length / 4)
 	refill := time.Duration(float64(playRefill) / p.speed)
 	place := openPlay(t, refill, ready.Settings{Capacity: capacity, IdleLimit: time.Duration(float64(time.Hour) / p.speed)})
-	o, err := place.Play(t.Context(), creates, from, 2*time.Second)
+	tick := disks.Fixed{Capacity: 1, Every: time.Duration(float64(time.Minute) / p.speed)}
+	const life = 2 * time.Second
+	var o disks.Played
+	var err error
+	if name == ticked {
+		o, err = place.PlayTicked(t.Context(), tick, refill, creates, from, life)
+	} else {
+		o, err = place.Play(t.Context(), creates, from, life)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,13 +74,14 @@ func (p play) run(t *testing.T, length time.Duration, name string, capacity int)
 	}
 	say("played", name, o.Outcome, fmt.Sprintf(", %.0f MiB, %d waited, refill %v, create p50 %v p99 %v", o.Bytes/(1<<20), o.Waits,
 		o.Refill.Round(time.Millisecond), o.Latency.Quantile(0.5).Round(100*time.Microsecond), o.Latency.Quantile(0.99).Round(100*time.Microsecond)))
-	if capacity == 0 {
-		say("simulated", name, disks.Simulate(disks.NewDemanded(o.Refill), creates, o.Refill, from), "")
-		tick := disks.Fixed{Capacity: 1, Every: time.Duration(float64(time.Minute) / p.speed)}
-		say("simulated", "fixed, 1, a tick a minute", disks.Simulate(tick, creates, o.Refill, from), "")
-	} else {
-		say("simulated", name, disks.Simulate(disks.Fixed{Capacity: capacity}, creates, o.Refill, from), "")
+	var rule disks.Keeper = disks.Fixed{Capacity: capacity}
+	switch {
+	case name == ticked:
+		rule = tick
+	case capacity == 0:
+		rule = disks.NewDemanded(o.Refill)
 	}
+	say("simulated", name, disks.Simulate(rule, creates, o.Refill, from), "")
 }
 
 // openPlay opens a place whose ready disks take about so long to make.

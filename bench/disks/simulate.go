@@ -117,12 +117,12 @@ func (s *simulation) advance(to time.Time) {
 	const step = time.Second // at which an idle stock is looked at
 	for s.now.Before(to) {
 		next := to
-		for _, t := range []time.Time{s.done, s.nextTick(), s.now.Add(60 * step)} {
+		for _, t := range []time.Time{s.done, s.nextTick(), s.from, s.now.Add(60 * step)} {
 			if t.After(s.now) && t.Before(next) {
 				next = t
 			}
 		}
-		if !next.Before(s.from) {
+		if !s.now.Before(s.from) {
 			s.area += float64(s.stock) * next.Sub(s.now).Seconds()
 			s.most = max(s.most, s.stock)
 		}
