@@ -72,13 +72,13 @@ func (d *Device) Allocate(off, n int64) error {
 
 // PunchHole gives the space of a range back; it then reads as zeros. Whole
 // blocks are freed, parts of blocks are zeroed. errors.ErrUnsupported where
-// the file system or device cannot.
+// the file system or device cannot, as a block device with parts of its sectors.
 func (d *Device) PunchHole(off, n int64) error {
 	return d.fallocate("punch hole in", unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 }
 
 // ZeroRange makes a range read as zeros and keeps its space, growing the file
-// to its end; errors.ErrUnsupported where the file system or device cannot.
+// to its end; errors.ErrUnsupported as with PunchHole.
 func (d *Device) ZeroRange(off, n int64) error {
 	mode := uint32(unix.FALLOC_FL_ZERO_RANGE)
 	if d.block {
@@ -94,6 +94,10 @@ func (d *Device) fallocate(act string, mode uint32, off, n int64) error {
 		d.edges.Lock()
 		err = retry(func() error { return unix.Fallocate(d.buffered, mode, off, n) })
 		d.edges.Unlock()
+	}
+	if d.block && errors.Is(err, unix.EINVAL) {
+		// Not of whole sectors, which a device punches and zeroes only.
+		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s at %d: %w", act, d.name, off, err)

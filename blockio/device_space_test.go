@@ -3,6 +3,7 @@ package blockio_test
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -121,5 +122,25 @@ func TestDeviceClone(t *testing.T) {
 				t.Errorf("clone across file systems: %v", err)
 			}
 		})
+	}
+}
+
+// A block device with sectors of 4 KiB punches and zeroes no parts of them, which
+// is for its user to write.
+func TestDeviceSectors(t *testing.T) {
+	t.Parallel()
+	needRoot(t, "losetup")
+	path := strings.TrimSpace(run(t, "losetup", "-f", "--show", "--sector-size", "4096", sparseFile(t, 1<<20)))
+	t.Cleanup(func() { run(t, "losetup", "-d", path) })
+	d := openDevice(t, path, blockio.DeviceOptions{Write: true})
+	for _, act := range []func(off, n int64) error{d.ZeroRange, d.PunchHole} {
+		if err := act(0, 8192); err != nil {
+			t.Errorf("whole sectors: %v", err)
+		}
+		for _, off := range []int64{512, 4096} {
+			if err := act(off, 512); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("512 bytes at %d: %v", off, err)
+			}
+		}
 	}
 }
