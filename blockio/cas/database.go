@@ -36,6 +36,8 @@ const (
 // that a marker never outlives the chunks it vouches for.
 type database struct {
 	db *badger.DB
+	// stopBound ends what bounds the memory of the tables; nil when none are mapped.
+	stopBound func()
 }
 
 var errForeignIndex = errors.New("index of another store or layout")
@@ -90,7 +92,10 @@ func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d
 	}
 	d = &database{db: db}
 	if err := d.claim(store); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, d.close())
+	}
+	if dir != "" {
+		d.stopBound = boundResident(dir, log)
 	}
 	return d, nil
 }
@@ -139,6 +144,9 @@ func (d *database) claim(store StoreID) error {
 }
 
 func (d *database) close() error {
+	if d.stopBound != nil {
+		defer d.stopBound()
+	}
 	if err := d.db.Close(); err != nil {
 		return fmt.Errorf("close index: %w", err)
 	}
