@@ -69,7 +69,7 @@ func fetchCase(name, what, note, image, format string, owedFile, owedCurl float6
 	return bench.Case{
 		Name: "fetch/" + name, Title: "Import of " + what + " over HTTP",
 		Shows:  "From a server on loopback, in ranges, beside an import of the file, and curl to a file that qemu-img converts to raw." + note,
-		Metric: result.Total, Caches: []result.Cache{result.Warm}, Steps: []string{fetchStep},
+		Metric: result.Total, Caches: bothCaches, Steps: []string{fetchStep},
 		Needs: []string{image, "a.raw"},
 		Contenders: []bench.Contender{
 			ours(bench.Ours, url, "--fetch-allow-http", "--fetch-allow", "127.0.0.0/8"),
