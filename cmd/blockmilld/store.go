@@ -48,6 +48,7 @@ func openStore(ctx context.Context, dir string, c storeConfig, o storeOptions) (
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
+	warnOfShape(d.Layout(), c, log)
 	if wrong := d.Degraded(); wrong != "" {
 		log.Warn("the store is degraded", "store", dir, "reason", wrong)
 	}
@@ -95,6 +96,15 @@ func initStore(ctx context.Context, dir string, c storeConfig, arena *blockio.Ar
 	}
 	log.Info("a store was made", "store", dir, "data", d.Layout().Data, "parity", d.Layout().Parity)
 	return d, nil
+}
+
+// warnOfShape tells who configured another shape than that of the store: what is
+// said of a store that is there is not used.
+func warnOfShape(l storedir.Layout, c storeConfig, log *slog.Logger) {
+	if len(c.Shards) > 0 && (c.Data != l.Data || c.Parity != l.Parity) {
+		log.Warn("the store has another shape than the configuration says, which it keeps",
+			"data", l.Data, "parity", l.Parity, "configured_data", c.Data, "configured_parity", c.Parity)
+	}
 }
 
 // close closes the store and unlocks its directory.
