@@ -138,7 +138,7 @@ func (r *rig) listen(t *testing.T) {
 	serve("unix", r.socket, grpcOn)
 	r.rest = "http://" + serve("tcp", "127.0.0.1:0", func(l net.Listener) error { return r.ServeREST(l, nil, h) })
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := r.Shutdown(ctx); err != nil {
 			t.Error(err)

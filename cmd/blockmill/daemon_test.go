@@ -42,7 +42,7 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	socket := filepath.Join(dir, "run", "blockmill.sock")
 	ts.Setenv("BLOCKMILL_ENDPOINT", socket)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		if _, err := os.Stat(socket); err == nil {
