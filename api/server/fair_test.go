@@ -114,7 +114,7 @@ func TestOneCallerLeavesRoom(t *testing.T) {
 			}
 		}
 		cancel()
-		r.settled(t, func() bool { return check(t, first, hog) == nil })
+		settled(t, func() bool { return check(t, first, hog) == nil })
 	}
 	if calls, streams := r.limited("calls of one caller"), r.limited("streams of one caller"); calls < 3 || streams != 2 {
 		t.Errorf("%v calls and %v streams are counted", calls, streams)
@@ -151,7 +151,7 @@ func TestOneCallerLeavesRoomForRequests(t *testing.T) {
 	for range 2 {
 		trickle(t, r.connect(t), "POST /operations/"+id+":cancel HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer hog\r\nContent-Length: 100000\r\n\r\n")
 	}
-	r.settled(t, func() bool {
+	settled(t, func() bool {
 		code, doc := ask("hog")
 		return code == http.StatusTooManyRequests && doc["code"] == float64(codes.ResourceExhausted) && doc["message"] == "too many requests of one caller at once"
 	})

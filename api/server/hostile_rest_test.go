@@ -92,7 +92,7 @@ func TestSlowRequests(t *testing.T) {
 // settle asks until the places are free: they are a moment after the answer.
 func (r *rig) settle(t *testing.T, path string) {
 	t.Helper()
-	r.settled(t, func() bool {
+	settled(t, func() bool {
 		code, doc, _ := r.ask(t, "GET", path, "")
 		if code != http.StatusOK && code != http.StatusTooManyRequests {
 			t.Fatalf("%d %v", code, doc)
@@ -102,7 +102,7 @@ func (r *rig) settle(t *testing.T, path string) {
 }
 
 // settled waits until something is so.
-func (r *rig) settled(t *testing.T, so func() bool) {
+func settled(t *testing.T, so func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

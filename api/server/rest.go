@@ -46,11 +46,13 @@ func (s *Server) REST(fallback http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make REST of the services: %w", err)
 	}
-	h := pathFirst(t, pathFields(s.grpc.GetServiceInfo()))
+	routes := routesTo(s.grpc.GetServiceInfo(), rules)
+	h := placed(t, routes)
 	h = s.limited(h)
 	h = statusBodies(h)
 	h = timedWrites(h, s.opts.Limits.Receive)
 	h = sameSite(h, s.opts.Hosts)
+	h = s.auditRequests(h, routes)
 	return h, nil
 }
 
@@ -156,15 +158,19 @@ func compressed(h http.Header) bool {
 	return false
 }
 
-// limited bounds requests in number and size, and adds what TLS knows of the peer.
+// withCertificatesOf is the context of a request with what TLS knows of its peer.
+func withCertificatesOf(r *http.Request) context.Context {
+	if r.TLS == nil {
+		return r.Context()
+	}
+	return context.WithValue(r.Context(), peerKey{}, withCertificates(peerFrom(r.Context()), r.TLS))
+}
+
+// limited bounds requests in number and size.
 func (s *Server) limited(next http.Handler) http.Handler {
 	requests := newShares("requests", s.opts.Limits.Requests, s.opts.Limits.SubjectRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := r.Context()
-		if r.TLS != nil {
-			ctx = context.WithValue(ctx, peerKey{}, withCertificates(peerFrom(ctx), r.TLS))
-		}
-		request := requests.of(callerIn(s.withSubject(ctx, r)), false)
+		request := requests.of(callerIn(s.withSubject(r.Context(), r)), false)
 		if full := request.take(); full != nil {
 			s.opts.Metrics.limited(full)
 			writeStatus(w, http.StatusTooManyRequests, tooMany(full))
@@ -186,6 +192,6 @@ func (s *Server) limited(next http.Handler) http.Handler {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		normalize(r)
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(w, r)
 	})
 }

@@ -2,55 +2,40 @@ package server
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
-
-	"google.golang.org/genproto/googleapis/api/annotations"
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 )
-
-var pathVariable = regexp.MustCompile(`\{(\w+)`)
-
-// pathFields are the fields that methods have in their paths, as plain writes them.
-func pathFields(services map[string]grpc.ServiceInfo) map[string]bool {
-	fields := make(map[string]bool)
-	for name := range services {
-		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
-		service, ok := d.(protoreflect.ServiceDescriptor)
-		if err != nil || !ok {
-			continue // it has no paths that we know
-		}
-		methods := service.Methods()
-		for i := range methods.Len() {
-			rule, _ := proto.GetExtension(methods.Get(i).Options(), annotations.E_Http).(*annotations.HttpRule)
-			for _, path := range []string{
-				rule.GetGet(), rule.GetPut(), rule.GetPost(), rule.GetPatch(), rule.GetDelete(), rule.GetCustom().GetPath(),
-			} {
-				for _, v := range pathVariable.FindAllStringSubmatch(path, -1) {
-					fields[plain(v[1])] = true
-				}
-			}
-		}
-	}
-	return fields
-}
 
 // plain writes a field's two names alike.
 func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 
-// pathFirst refuses parameters with the names of what is in paths: they would come
-// before it, and a proxy that looks at paths would let through what it should not.
-func pathFirst(next http.Handler, fields map[string]bool) http.Handler {
+// placed refuses parameters in the query that have their place elsewhere. A request
+// with a body has all its fields there and in its path. Those with the names of what
+// is in paths would come before it, and a proxy that looks at paths would let
+// through what it should not.
+func placed(next http.Handler, routes []route) http.Handler {
+	inPath := make(map[string]bool)
+	for _, r := range routes {
+		for _, f := range r.fields {
+			inPath[f] = true
+		}
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "" && hasBody(r.Method) {
+			writeStatus(w, http.StatusBadRequest, "a "+r.Method+" request has its fields in the path and the body, and no parameters")
+			return
+		}
 		for name := range r.URL.Query() {
-			if fields[plain(name)] {
+			if inPath[plain(name)] {
 				writeStatus(w, http.StatusBadRequest, name+" has its place in the path, and is no parameter")
 				return
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// hasBody says whether requests of a verb have their fields in a body: the rules of
+// such methods all say so.
+func hasBody(verb string) bool {
+	return verb == http.MethodPost || verb == http.MethodPut || verb == http.MethodPatch
 }

@@ -1,13 +1,11 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
 )
@@ -48,23 +46,15 @@ func NotFound(w http.ResponseWriter, r *http.Request) {
 func statusBodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sw := &statusWriter{ResponseWriter: w}
-		next.ServeHTTP(sw, r.WithContext(context.WithValue(r.Context(), calledKey{}, &sw.called)))
+		sw.attempt, _ = r.Context().Value(attemptKey{}).(*attempt)
+		next.ServeHTTP(sw, r)
 		sw.release(nil)
 	})
 }
 
-type calledKey struct{}
-
-// called says of a request that came by REST that it has become a call of a method.
-func called(ctx context.Context) {
-	if b, ok := ctx.Value(calledKey{}).(*atomic.Bool); ok {
-		b.Store(true)
-	}
-}
-
 type statusWriter struct {
 	http.ResponseWriter
-	called          atomic.Bool
+	attempt         *attempt // the request's; nil counts as one that became a call
 	wrote, replaced bool
 	held            bool // the header of an error waits for its body
 }
@@ -77,7 +67,7 @@ func (w *statusWriter) WriteHeader(code int) {
 	w.wrote = true
 	isJSON := strings.HasPrefix(w.Header().Get("Content-Type"), "application/json")
 	switch {
-	case code == http.StatusInternalServerError && isJSON && !w.called.Load():
+	case code == http.StatusInternalServerError && isJSON && w.attempt != nil && !w.attempt.called.Load():
 		w.held = true
 	case code < 400 || isJSON:
 		w.ResponseWriter.WriteHeader(code)

@@ -77,6 +77,7 @@ func New(opts Options) *Server {
 	s.grpc = grpc.NewServer(
 		grpc.Creds(transport{}),
 		grpc.InTapHandle(s.gate),
+		grpc.StatsHandler(unheard{s}),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		grpc.MaxConcurrentStreams(uint32(l.Streams)),
