@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	compute "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -141,6 +143,30 @@ func TestWait(t *testing.T) {
 }
 
 // Who interrupts a wait is told what goes on.
+// away is a node that answers now and then, until it does no more.
+type away struct {
+	operation.OperationServiceClient
+	until time.Time
+}
+
+func (a away) Get(context.Context, *operation.GetOperationRequest, ...grpc.CallOption) (*operation.Operation, error) {
+	if now := time.Now(); now.Before(a.until) && now.Minute()%5 == 0 {
+		return &operation.Operation{Id: "one"}, nil
+	}
+	return nil, status.Error(codes.Unavailable, "nobody listens")
+}
+
+func TestWaitForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		c := &remote.Client{Operations: away{until: begin.Add(time.Hour)}}
+		_, err := c.Wait(t.Context(), &operation.Operation{Id: "one"}, nil)
+		if took := time.Since(begin); status.Code(err) != codes.Unavailable || took < time.Hour || took > 75*time.Minute {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
 func TestWaitInterrupted(t *testing.T) {
 	c := serve(t, &node{}, &operations{})
 	ctx, interrupt := context.WithCancel(t.Context())

@@ -19,6 +19,10 @@ const (
 	lastPoll  = time.Second
 )
 
+// awayMost is how long the node may give no answer: it starts within that, with
+// whatever it has.
+const awayMost = 10 * time.Minute
+
 // errInterrupted says that the caller's context has ended.
 var errInterrupted = errors.New("interrupted")
 
@@ -35,7 +39,8 @@ func (e *OperationError) GRPCStatus() *status.Status { return e.Status }
 
 // Wait follows an operation until it is done: an *OperationError when it failed.
 // Progress, when set, is called with the bytes done and to do as they are told.
-// When ctx ends, the operation goes on.
+// When ctx ends, the operation goes on; so it does when the node gives no answer for
+// ten minutes, which is Unavailable.
 func (c *Client) Wait(ctx context.Context, op *operation.Operation, progress func(done, total int64)) (*operation.Operation, error) {
 	if progress != nil && !op.Done {
 		watching, stop := context.WithCancel(ctx)
@@ -44,6 +49,7 @@ func (c *Client) Wait(ctx context.Context, op *operation.Operation, progress fun
 		defer stop()
 		watcher.Go(func() { c.watch(watching, op.Id, progress) })
 	}
+	heard := time.Now()
 	for wait := firstPoll; !op.Done; wait = min(2*wait, lastPoll) {
 		select {
 		case <-ctx.Done():
@@ -53,11 +59,11 @@ func (c *Client) Wait(ctx context.Context, op *operation.Operation, progress fun
 		next, err := c.Operations.Get(ctx, &operation.GetOperationRequest{OperationId: op.Id})
 		switch {
 		case ctx.Err() != nil:
-		case status.Code(err) == codes.Unavailable: // it may be starting again
+		case status.Code(err) == codes.Unavailable && time.Since(heard) < awayMost: // it may be starting again
 		case err != nil:
 			return op, fmt.Errorf("wait for operation %s: %w", op.Id, err)
 		default:
-			op = next
+			op, heard = next, time.Now()
 		}
 	}
 	if e := op.GetError(); e != nil {
