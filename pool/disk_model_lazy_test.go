@@ -68,12 +68,13 @@ func (m *diskModel) foreground(*rapid.T) {
 }
 
 // compareFiles looks for maps: a lazy disk has one, and no other. It may have come
-// over just now, and the map be about to go.
+// over just now, and the map be about to go, which takes a while where others write
+// to the disk.
 func (m *diskModel) compareFiles(rt *rapid.T) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	var left []string
-	for range 1000 {
+	for range 60_000 {
 		if left = m.leftMaps(rt); len(left) == 0 {
 			return
 		}

@@ -94,7 +94,7 @@ func (e *Engine) call(ctx context.Context, r *Running) (response proto.Message, 
 		}
 	}()
 	response, err = e.handlers[r.job.kind].Run(ctx, r)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrQueue) {
 		// The caller may be told less.
 		r.Logger().Warn("an operation failed", "reason", err)
 	}

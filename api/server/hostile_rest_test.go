@@ -78,26 +78,33 @@ func TestSlowRequests(t *testing.T) {
 		}
 		r.settle(t, "/operations/"+id)
 	}
-	c := r.connect(t)
-	if _, err := io.WriteString(c, get+"\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	// A connection without requests is closed after its answer: that of one that
-	// came too soon after another, too.
-	if got, err := io.ReadAll(c); err != nil || !bytes.HasPrefix(got, []byte("HTTP/1.1 200")) && !bytes.HasPrefix(got, []byte("HTTP/1.1 429")) {
-		t.Errorf("%v, %q", err, got)
-	}
+	// A connection without requests is closed after its answer; one whose request
+	// was late, as on a busy machine, before.
+	settled(t, func() bool {
+		c := r.connect(t)
+		_, _ = io.WriteString(c, get+"\r\n")
+		got, err := io.ReadAll(c)
+		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+			t.Fatal("the connection is kept")
+		}
+		return bytes.HasPrefix(got, []byte("HTTP/1.1 200"))
+	})
 }
 
-// settle asks until the places are free: they are a moment after the answer.
+// settle asks until the places are free: they are a moment after the answer. A
+// request that is late is cut off, and sent again.
 func (r *rig) settle(t *testing.T, path string) {
 	t.Helper()
 	settled(t, func() bool {
-		code, doc, _ := r.ask(t, "GET", path, "")
-		if code != http.StatusOK && code != http.StatusTooManyRequests {
-			t.Fatalf("%d %v", code, doc)
+		resp, err := http.Get(r.rest + path)
+		if err != nil {
+			return false
 		}
-		return code == http.StatusOK
+		defer resp.Body.Close()
+		if code := resp.StatusCode; code != http.StatusOK && code != http.StatusTooManyRequests && code != http.StatusRequestTimeout {
+			t.Fatal(resp.Status)
+		}
+		return resp.StatusCode == http.StatusOK
 	})
 }
 

@@ -253,7 +253,7 @@ func TestServeAfterShutdown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		late := time.AfterFunc(10*time.Second, func() {
+		late := time.AfterFunc(time.Minute, func() {
 			t.Errorf("%s is served after Shutdown", name)
 			l.Close()
 		})

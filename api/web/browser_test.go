@@ -89,14 +89,20 @@ func browser(t *testing.T, src web.Source, args ...string) string {
 	}
 	server := httptest.NewServer(web.Handler(src))
 	defer server.Close()
+	// Processes of the browser may outlive it for a moment, and still write there.
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	args = append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions", "--disable-dev-shm-usage",
-		"--user-data-dir=" + t.TempDir(), "--virtual-time-budget=1500",
+		"--user-data-dir=" + profile, "--virtual-time-budget=1500",
 	}, append(args, server.URL)...)
 	cmd := exec.CommandContext(ctx, chromium, args...)
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = time.Minute // from the end of the browser until all of its processes have ended
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("chromium: %v", err)

@@ -89,15 +89,28 @@ func TestAPI(t *testing.T) {
 			acts[i].Weight = 1
 		}
 	}
-	r, err := load.Run(t.Context(), load.Options{Acts: acts, Callers: 4, Duration: 300 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Requests == 0 || r.Errors > 0 || len(r.Acts) != 2 {
+	r := run(t, len(acts), load.Options{Acts: acts, Callers: 4, Duration: 300 * time.Millisecond})
+	if r.Errors > 0 || len(r.Acts) != 2 {
 		t.Errorf("report = %+v", r)
 	}
 	if id := <-n.deleted; len(id) < len("disk-of-op-load-") {
 		t.Errorf("disk %q was deleted", id)
+	}
+}
+
+// run runs until there were so many requests: the time may be over before, on a
+// machine that is busy.
+func run(t *testing.T, requests int, opts load.Options) load.Report {
+	t.Helper()
+	for {
+		r, err := load.Run(t.Context(), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Requests >= requests {
+			return r
+		}
+		opts.Duration *= 2
 	}
 }
 
@@ -115,7 +128,7 @@ func TestExport(t *testing.T) {
 		_ = server.Process.Kill()
 		_ = server.Wait() // it was killed
 	})
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for up := false; !up; {
@@ -131,13 +144,10 @@ func TestExport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := load.Run(t.Context(), load.Options{
+	r := run(t, 100, load.Options{
 		Acts: []load.Act{{Name: "read", Weight: 1, Do: e.Read}}, Callers: 8, Duration: 200 * time.Millisecond,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Requests < 100 || r.Errors > 0 {
+	if r.Errors > 0 {
 		t.Errorf("report = %+v", r)
 	}
 	if err := e.Close(); err != nil {

@@ -93,7 +93,9 @@ func TestSumManyPanicsWithoutRoom(t *testing.T) {
 func TestDoesNotAllocate(t *testing.T) {
 	p := random(1 << 18)
 	dst, parts := make([][32]byte, 3), [][]byte{p[:4096], p[:5000], p}
-	if n := testing.AllocsPerRun(50, func() {
+	// Under the race detector a pool drops one in four of what it is given: over many
+	// rounds that stays below one allocation each.
+	if n := testing.AllocsPerRun(500, func() {
 		blake3.Sum256(p)
 		blake3.Sum256(p[:8192])
 		blake3.SumMany(dst, parts)

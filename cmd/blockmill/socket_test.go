@@ -14,7 +14,7 @@ func waitSocketCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 2000 {
+	for range 12_000 {
 		c, err := net.Dial("unix", ts.MkAbs(args[0]))
 		if err == nil {
 			ts.Check(c.Close())

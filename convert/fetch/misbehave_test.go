@@ -84,6 +84,16 @@ func wholeAs(f func(s *server, n int64, w http.ResponseWriter)) behaviour {
 func quick(o *fetch.Options) {
 	o.HeaderTimeout, o.IdleTimeout, o.Attempts = 60*time.Millisecond, 60*time.Millisecond, 2
 }
+
+// idle are for bodies that stop: the header may come late.
+func idle(o *fetch.Options) {
+	o.HeaderTimeout, o.IdleTimeout, o.Attempts = time.Minute, 60*time.Millisecond, 2
+}
+
+// slow are for bodies that dribble: a busy machine's pauses are not for too long.
+func slow(o *fetch.Options) {
+	o.HeaderTimeout, o.IdleTimeout, o.Attempts = time.Minute, time.Second, 1
+}
 func spooled(o *fetch.Options) { o.SpoolDir = "/spool" } // replaced by the test's own
 func hops(n int) func(*fetch.Options) {
 	return func(o *fetch.Options) { o.MaxRedirects = n }
@@ -252,7 +262,7 @@ var misbehaviours = []struct {
 	{"stops in a body", wire(2, func(c net.Conn, s *server, off, end int64) {
 		fmt.Fprintf(c, "%s%s", goodHead(s, off, end), s.content[off:off+10])
 		_, _ = c.Read(make([]byte, 1)) // until the client gives up
-	}), quick, fetch.ErrTemporary, "nothing arrived for too long"},
+	}), idle, fetch.ErrTemporary, "nothing arrived for too long"},
 	{"dribbles", wire(2, func(c net.Conn, s *server, off, end int64) {
 		_, _ = io.WriteString(c, goodHead(s, off, end))
 		for i := off; i < end; i++ {
@@ -262,7 +272,7 @@ var misbehaviours = []struct {
 			_ = c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
 			_, _ = c.Read(make([]byte, 1))
 		}
-	}), quick, fetch.ErrTemporary, "arrives too slowly"},
+	}), slow, fetch.ErrTemporary, "arrives too slowly"},
 
 	// Headers.
 	{"says nothing", wire(1, func(c net.Conn, _ *server, _, _ int64) { _, _ = c.Read(make([]byte, 1)) }), quick, fetch.ErrTemporary, "timeout"},
@@ -376,7 +386,7 @@ var misbehaviours = []struct {
 	{"no ranges, stops", wire(1, func(c net.Conn, s *server, _, _ int64) {
 		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(s.content), s.content[:5000])
 		_, _ = c.Read(make([]byte, 1))
-	}), func(o *fetch.Options) { quick(o); spooled(o) }, fetch.ErrTemporary, "nothing arrived"},
+	}), func(o *fetch.Options) { idle(o); spooled(o) }, fetch.ErrTemporary, "nothing arrived"},
 }
 
 // TestMisbehave reads from servers that break, lie and change. What is read is

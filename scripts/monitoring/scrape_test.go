@@ -76,8 +76,8 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// until waits for something to be so.
-func (n *node) until(what string, so func() bool) {
+// until waits for something to be so; what is given more is told when it is not.
+func (n *node) until(what string, so func() bool, more ...func() string) {
 	n.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
@@ -87,6 +87,9 @@ func (n *node) until(what string, so func() bool) {
 		select {
 		case <-ticker.C:
 		case <-deadline.C:
+			for _, tell := range more {
+				what += "\n" + tell()
+			}
 			n.t.Fatalf("waited in vain for %s", what)
 		}
 	}
@@ -241,21 +244,34 @@ func TestScrape(t *testing.T) {
 	n.until("some scrapes after the work", func() bool {
 		return prometheus.query(`count_over_time(blockmill_scrub_last_success_timestamp_seconds[5m]) > 3`) > 0
 	})
-	for _, name := range metricNames(append(queries(t), alerts(t)...)) {
-		if prometheus.query(name) < 1 && !slices.Contains(onlyInTrouble, name) {
-			t.Errorf("no metric %s", name)
+	// A scrape that takes longer than the time between two leaves a gap.
+	var missing []string
+	n.until("all there is to see", func() bool {
+		missing = prometheus.missing(t)
+		return len(missing) == 0
+	}, func() string { return strings.Join(missing, "\n") })
+}
+
+// missing is what the dashboard and the alerts ask for and do not get now.
+func (a *api) missing(t *testing.T) (all []string) {
+	t.Helper()
+	exprs := append(queries(t), alerts(t)...)
+	for _, name := range metricNames(exprs) {
+		if a.query(name) < 1 && !slices.Contains(onlyInTrouble, name) {
+			all = append(all, "no metric "+name)
 		}
 	}
-	for _, selector := range selectors(append(queries(t), alerts(t)...)) {
-		if prometheus.query(selector) < 1 && !slices.Contains(seriesInTrouble, selector) {
-			t.Errorf("no series %s", selector)
+	for _, selector := range selectors(exprs) {
+		if a.query(selector) < 1 && !slices.Contains(seriesInTrouble, selector) {
+			all = append(all, "no series "+selector)
 		}
 	}
 	for _, q := range queries(t) {
-		if prometheus.query(q) < 1 {
-			t.Errorf("nothing to show for %s", q)
+		if a.query(q) < 1 {
+			all = append(all, "nothing to show for "+q)
 		}
 	}
+	return all
 }
 
 // onlyInTrouble are metrics that no node has in which all is well.
