@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/blockmill/blockmill/blockio"
@@ -21,8 +22,10 @@ const (
 
 // workload makes and removes objects and keeps what it was promised.
 type workload struct {
-	promises map[string]promise
 	contents map[string][]byte
+
+	mu       sync.Mutex // a journal works beside the workload
+	promises map[string]promise
 }
 
 func newWorkload() *workload {
@@ -42,7 +45,7 @@ func (w *workload) run(ctx context.Context, v blockio.Volume) error {
 	}{
 		{"seg/a", false}, {"man/a", false}, {"seg/b", false}, {"seg/a", true}, {"rec/empty", false}, {"seg/a", false},
 	} {
-		w.promises[step.name] = unknown
+		w.promise(step.name, unknown)
 		after := present
 		var err error
 		if step.remove {
@@ -53,9 +56,15 @@ func (w *workload) run(ctx context.Context, v blockio.Volume) error {
 		if err != nil {
 			return err
 		}
-		w.promises[step.name] = after
+		w.promise(step.name, after)
 	}
 	return nil
+}
+
+func (w *workload) promise(name string, p promise) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.promises[name] = p
 }
 
 // put writes an object a block at a time.
@@ -77,7 +86,8 @@ func (w *workload) put(ctx context.Context, v blockio.Volume, name string) error
 	return nil
 }
 
-// check compares a volume with the promises.
+// check compares a volume with the promises. The caller holds mu when others use
+// the workload.
 func (w *workload) check(ctx context.Context, v blockio.Volume) error {
 	for name, p := range w.promises {
 		got, err := blockio.ReadObject(ctx, v, name, 1<<20)
@@ -99,12 +109,13 @@ func (w *workload) check(ctx context.Context, v blockio.Volume) error {
 
 // crashEverywhere runs the workload, crashes it before every change and after
 // the last, and gives the first broken promise.
-func crashEverywhere(t *testing.T, drop func(blockiotest.Op) bool) (points int, broken error) {
+func crashEverywhere(t *testing.T, v *blockiotest.MemVolume, drop func(blockiotest.Op) bool) (points int, broken error) {
 	t.Helper()
-	v := blockiotest.NewMemVolume()
 	v.DropSyncs(drop)
 	w := newWorkload()
 	crash := func(op blockiotest.Op) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		points++
 		for c, clone := range v.CrashClones() {
 			if err := w.check(t.Context(), clone); err != nil && broken == nil {
@@ -117,21 +128,44 @@ func crashEverywhere(t *testing.T, drop func(blockiotest.Op) bool) (points int, 
 		t.Fatal(err)
 	}
 	crash(blockiotest.Op{})
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	crash(blockiotest.Op{})
 	if n := v.OpenFiles(); n != 0 {
 		t.Errorf("%d files left open", n)
 	}
 	return points, broken
 }
 
-func TestCrash(t *testing.T) {
+// memVolumes are volumes in memory without a journal and with one.
+var memVolumes = map[string]func() *blockiotest.MemVolume{
+	"plain":     blockiotest.NewMemVolume,
+	"journaled": func() *blockiotest.MemVolume { return blockiotest.NewJournaledMemVolume(blockio.LeastJournal) },
+}
+
+// eachMemVolume runs a test on both.
+func eachMemVolume(t *testing.T, test func(t *testing.T, make func() *blockiotest.MemVolume)) {
+	t.Helper()
 	t.Parallel()
-	points, broken := crashEverywhere(t, nil)
-	if broken != nil {
-		t.Error(broken)
+	for name, newVolume := range memVolumes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newVolume)
+		})
 	}
-	if points < 30 {
-		t.Errorf("only %d points", points)
-	}
+}
+
+func TestCrash(t *testing.T) {
+	eachMemVolume(t, func(t *testing.T, newVolume func() *blockiotest.MemVolume) {
+		points, broken := crashEverywhere(t, newVolume(), nil)
+		if broken != nil {
+			t.Error(broken)
+		}
+		if points < 20 {
+			t.Errorf("only %d points", points)
+		}
+	})
 }
 
 // TestCrashWithoutSync takes each sync of a commit away in turn, to show that
@@ -145,7 +179,7 @@ func TestCrashWithoutSync(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, broken := crashEverywhere(t, drop); broken == nil {
+			if _, broken := crashEverywhere(t, blockiotest.NewMemVolume(), drop); broken == nil {
 				t.Error("no promise was broken")
 			} else {
 				t.Log(broken)
@@ -156,16 +190,21 @@ func TestCrashWithoutSync(t *testing.T) {
 
 // TestKillThenCrash kills the process before every change, opens the volume
 // anew and cuts the power then: what the second process saw must stay.
-func TestKillThenCrash(t *testing.T) {
-	t.Parallel()
+func TestKillThenCrash(t *testing.T) { eachMemVolume(t, testKillThenCrash) }
+
+func testKillThenCrash(t *testing.T, newVolume func() *blockiotest.MemVolume) {
 	ctx := t.Context()
-	total := countChanges(t)
+	total := countChanges(t, newVolume)
 	for n := 1; n <= total; n++ {
-		v := blockiotest.NewMemVolume()
+		v := newVolume()
 		w := newWorkload()
 		// From the nth change on nothing works: the process is dead.
 		v.Inject(blockiotest.Fault{N: n, Sticky: true})
-		if err := w.run(ctx, v); !errors.Is(err, blockiotest.ErrInjected) {
+		err := errors.Join(w.run(ctx, v), v.Close())
+		if v.Changes() < n {
+			continue // a journal may need fewer
+		}
+		if !errors.Is(err, blockiotest.ErrInjected) {
 			t.Fatalf("change %d: %v", n, err)
 		}
 		second := v.Reopen()
@@ -187,11 +226,11 @@ func TestKillThenCrash(t *testing.T) {
 }
 
 // countChanges counts the changes that a whole workload makes.
-func countChanges(t *testing.T) int {
+func countChanges(t *testing.T, newVolume func() *blockiotest.MemVolume) int {
 	t.Helper()
-	v := blockiotest.NewMemVolume()
+	v := newVolume()
 	before := v.Changes()
-	if err := newWorkload().run(t.Context(), v); err != nil {
+	if err := errors.Join(newWorkload().run(t.Context(), v), v.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return v.Changes() - before
@@ -199,22 +238,24 @@ func countChanges(t *testing.T) int {
 
 // TestFaultEverywhere lets each change fail once: the error arrives, nothing
 // leaks, promises hold, now and after a crash.
-func TestFaultEverywhere(t *testing.T) {
-	t.Parallel()
+func TestFaultEverywhere(t *testing.T) { eachMemVolume(t, testFaultEverywhere) }
+
+func testFaultEverywhere(t *testing.T, newVolume func() *blockiotest.MemVolume) {
 	ctx := t.Context()
-	total := countChanges(t)
+	total := countChanges(t, newVolume)
 	for n := 1; n <= total; n++ {
 		for _, kind := range []blockiotest.FaultKind{blockiotest.FaultError, blockiotest.FaultShort} {
-			v := blockiotest.NewMemVolume()
+			v := newVolume()
 			w := newWorkload()
 			v.Inject(blockiotest.Fault{N: n, Kind: kind})
-			if err := w.run(ctx, v); !errors.Is(err, blockiotest.ErrInjected) {
+			err := errors.Join(w.run(ctx, v), v.Close())
+			if v.Changes() >= n && !errors.Is(err, blockiotest.ErrInjected) { // a journal may need fewer
 				t.Errorf("change %d: the error is lost: %v", n, err)
 			}
 			if open := v.OpenFiles(); open != 0 {
 				t.Errorf("change %d: %d files left open", n, open)
 			}
-			if err := w.check(ctx, v); err != nil {
+			if err := w.check(ctx, v); err != nil && !errors.Is(err, blockio.ErrPoisoned) {
 				t.Errorf("change %d: %v", n, err)
 			}
 			for c, clone := range v.CrashClones() {

@@ -28,12 +28,21 @@ import (
 // volume's own directory is what it was: else a disk that was unmounted would pass
 // for an empty one.
 //
+// With a journal, what makes the commit of a small object durable, and any removal,
+// is an entry of that; see StartJournal and FORMAT.md.
+//
 // One process may have a directory open at a time; see LockDir.
 type DirVolume struct {
 	fsys FileSystem
 
 	serial atomic.Uint64 // of temporary names
 	poison atomic.Pointer[error]
+
+	journal *journal  // nil without one; set before the volume is shared
+	changes nameLocks // held over changes beside a journal
+	// doubts has the names of objects that may be there at the next open, though
+	// the volume could not make them so.
+	doubts sync.Map
 
 	mu    sync.Mutex
 	kinds map[string]struct{}    // kinds whose directory is durable; guarded by mu
@@ -77,6 +86,10 @@ func (v *DirVolume) recover() error {
 			return err
 		}
 	}
+	replayed, err := v.replayJournal()
+	if err != nil {
+		return err
+	}
 	dirs, err := v.fsys.ListDir(".")
 	if err != nil {
 		return err
@@ -90,7 +103,10 @@ func (v *DirVolume) recover() error {
 		}
 		v.kinds[e.Name] = struct{}{}
 	}
-	return v.fsys.SyncDir(".")
+	if err := v.fsys.SyncDir("."); err != nil || !replayed {
+		return err
+	}
+	return dropJournal(v.fsys)
 }
 
 // Create implements Volume.
@@ -106,13 +122,21 @@ func (v *DirVolume) create(ctx context.Context, name string) (*dirWriter, error)
 	if _, err := v.beginChange(ctx, name); err != nil {
 		return nil, err
 	}
-	switch o, err := v.fsys.OpenFile(name); {
-	case err == nil:
-		return nil, errors.Join(ErrExists, o.Close())
-	case !errors.Is(err, fs.ErrNotExist):
+	if err := v.vacant(name); err != nil {
 		return nil, err
 	}
 	return v.begin(ctx, name)
+}
+
+// vacant is ErrExists when a committed object has the name.
+func (v *DirVolume) vacant(name string) error {
+	switch o, err := v.fsys.OpenFile(name); {
+	case err == nil:
+		return errors.Join(ErrExists, o.Close())
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return nil
 }
 
 // Replace implements Replacer.
@@ -131,12 +155,15 @@ func (v *DirVolume) begin(ctx context.Context, name string) (*dirWriter, error) 
 	if err != nil {
 		return nil, err
 	}
-	tmp := path.Join(tmpKind, fmt.Sprintf("w%d", v.serial.Add(1)))
-	file, err := v.fsys.CreateFile(tmp)
+	w := &dirWriter{volume: v, kind: kind, name: name, tmp: path.Join(tmpKind, fmt.Sprintf("w%d", v.serial.Add(1)))}
+	if w.staged = v.journal != nil; w.staged {
+		return w, nil // the file comes when there is no need to hold it in memory
+	}
+	w.file, err = v.fsys.CreateFile(w.tmp)
 	if err != nil {
 		return nil, err
 	}
-	return &dirWriter{volume: v, kind: kind, name: name, tmp: tmp, file: file}, nil
+	return w, nil
 }
 
 // Open implements Volume.
@@ -144,6 +171,9 @@ func (v *DirVolume) Open(ctx context.Context, name string) (Object, error) {
 	_, err := checkName(name)
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
+	}
+	if err == nil {
+		err = v.doubt(name)
 	}
 	var o Object
 	if err == nil {
@@ -171,17 +201,27 @@ func (v *DirVolume) missing(err error) error {
 
 // Remove implements Volume.
 func (v *DirVolume) Remove(ctx context.Context, name string) error {
-	kind, err := v.beginChange(ctx, name)
-	if err == nil {
-		err = v.missing(v.fsys.RemoveFile(name))
-	}
-	if err == nil {
-		err = v.syncDir(kind)
-	}
-	if err != nil {
+	if err := v.remove(ctx, name); err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	return nil
+}
+
+func (v *DirVolume) remove(ctx context.Context, name string) error {
+	kind, err := v.beginChange(ctx, name)
+	if err != nil {
+		return err
+	}
+	if v.journal != nil {
+		defer v.changes.lock(name)()
+	}
+	if err := v.missing(v.fsys.RemoveFile(name)); err != nil {
+		return err
+	}
+	if v.journal != nil {
+		return v.journalRemoval(ctx, name)
+	}
+	return v.syncDir(kind)
 }
 
 // List implements Volume.

@@ -14,12 +14,17 @@ type dirWriter struct {
 	// Immutable.
 	volume          *DirVolume
 	kind, name, tmp string
-	file            File
 	replace         bool // a committed object of the name
 
 	written atomic.Int64 // bytes, each written once
 	tail    atomic.Int64 // end of the one write of uneven length, else 0
 	broken  atomic.Bool  // a write or the commit failed
+
+	fileMu sync.RWMutex
+	file   File   // nil as long as there is none; guarded by fileMu
+	staged bool   // the bytes are in memory; guarded by fileMu
+	bytes  []byte // that are; guarded by fileMu
+	ended  bool   // takes no bytes any more; guarded by fileMu
 
 	mu     sync.Mutex
 	done   bool // committed or aborted
@@ -41,7 +46,14 @@ func (w *dirWriter) Unit() int { return BlockSize }
 // go on side by side; those that allocate, or that move the end, wait for one
 // another.
 func (w *dirWriter) Reserve(size int64) {
-	if f, ok := w.file.(interface{ Allocate(off, n int64) error }); ok {
+	if size <= smallObject {
+		return
+	}
+	file, err := w.unstage()
+	if err != nil {
+		return // the writes meet the same
+	}
+	if f, ok := file.(interface{ Allocate(off, n int64) error }); ok {
 		_ = f.Allocate(0, size) // what cannot be had now is asked for by the writes
 	}
 }
@@ -50,7 +62,7 @@ func (w *dirWriter) Reserve(size int64) {
 func (w *dirWriter) WriteAt(p []byte, off int64) (int, error) {
 	n, err := 0, w.accept(p, off)
 	if err == nil {
-		n, err = w.file.WriteAt(p, off)
+		n, err = w.write(p, off)
 	}
 	if err != nil {
 		w.broken.Store(true)
@@ -92,6 +104,7 @@ func (w *dirWriter) CommitAfter(ctx context.Context, size int64, ready func() er
 		return fmt.Errorf("%w (what was written is dropped)", err)
 	}
 	w.done = true
+	w.end()
 	return nil
 }
 
@@ -99,8 +112,14 @@ func (w *dirWriter) commit(ctx context.Context, size int64, ready func() error) 
 	if err := w.complete(size); err != nil {
 		return err
 	}
+	if w.volume.journal != nil {
+		defer w.volume.changes.lock(w.name)()
+	}
 	if _, err := w.volume.beginChange(ctx, w.name); err != nil {
 		return err
+	}
+	if p, small := w.small(); small {
+		return w.commitSmall(ctx, p, ready)
 	}
 	if err := w.file.Truncate(size); err != nil {
 		return err
@@ -135,7 +154,7 @@ func (w *dirWriter) commit(ctx context.Context, size int64, ready func() error) 
 		}
 		return err
 	}
-	return nil
+	return w.volume.journalKept(ctx, w.name)
 }
 
 // complete checks that the object of the given size was written whole.
@@ -168,14 +187,15 @@ func (w *dirWriter) Abort() error {
 // drop removes the temporary file. The caller holds mu.
 func (w *dirWriter) drop() error {
 	w.done = true
+	w.end()
 	var err error
-	if !w.closed {
-		w.closed = true
+	if !w.closed && w.file != nil {
 		err = w.file.Close()
 	}
+	w.closed = true
 	removeErr := w.volume.fsys.RemoveFile(w.tmp)
 	if errors.Is(removeErr, fs.ErrNotExist) {
-		removeErr = nil // renamed already, by a commit that failed after that
+		removeErr = nil // renamed already, by a commit that failed after that, or never made
 	}
 	return errors.Join(err, removeErr)
 }

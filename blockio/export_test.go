@@ -1,5 +1,10 @@
 package blockio
 
+import (
+	"bytes"
+	"iter"
+)
+
 // FailSync makes the next sync of the device return err from the kernel.
 func (d *Device) FailSync(err error) {
 	sync := d.flush
@@ -21,3 +26,29 @@ func (a *Arena) Idle() int64 {
 	defer a.mu.Unlock()
 	return a.idle.bytes
 }
+
+// ReadJournal is what a journal of these bytes has to say, in any order.
+func ReadJournal(p []byte) (iter.Seq2[string, []byte], error) {
+	entries, err := readJournal(journalBytes{bytes: p})
+	return func(yield func(string, []byte) bool) {
+		for _, e := range entries {
+			if !yield(e.name, e.data) {
+				return
+			}
+		}
+	}, err
+}
+
+// journalBytes is a file system of one file.
+type journalBytes struct {
+	FileSystem
+	bytes []byte
+}
+
+func (j journalBytes) OpenFile(string) (Object, error) {
+	return journalObject{bytes.NewReader(j.bytes)}, nil
+}
+
+type journalObject struct{ *bytes.Reader }
+
+func (journalObject) Close() error { return nil }

@@ -12,6 +12,24 @@ import "io"
 type FileSystem interface {
 	Files
 	Directories
+	Logs
+}
+
+// Logs are what a journal needs of a file system.
+type Logs interface {
+	// CreateLog makes a file of size zero bytes of which every block can be
+	// written over without more space, and with little to sync.
+	CreateLog(name string, size int64) (Log, error)
+	// WriteFile makes a file with contents that nobody has synced.
+	WriteFile(name string, p []byte) error
+}
+
+// Log is the file of a journal.
+type Log interface {
+	File
+	// SyncAll makes durable all that was changed before it in the file system, of
+	// files and of directories. After an error nothing is known of them.
+	SyncAll() error
 }
 
 // Files are a file system's files.

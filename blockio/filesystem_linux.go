@@ -89,3 +89,40 @@ func (o osFileSystem) SyncDir(name string) error {
 	defer dir.Close()
 	return dir.Sync()
 }
+
+// noCopyOnWrite is FS_NOCOW_FL: btrfs writes over blocks in their places.
+const noCopyOnWrite = 0x00800000
+
+func (o osFileSystem) CreateLog(name string, size int64) (Log, error) {
+	f, err := os.OpenFile(o.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	fd := int(f.Fd())
+	if flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS); err == nil {
+		_ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags|noCopyOnWrite)
+	}
+	if _, err := f.WriteAt(make([]byte, size), 0); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return osLog{f}, nil
+}
+
+func (o osFileSystem) WriteFile(name string, p []byte) error {
+	f, err := os.OpenFile(o.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(p)
+	return errors.Join(err, f.Close())
+}
+
+// osLog is a log of the operating system, written through its page cache: that
+// spares a file system that copies on write one of two flushes.
+type osLog struct{ *os.File }
+
+func (l osLog) Sync() error { return fdatasync(int(l.Fd())) }
+
+func (l osLog) SyncAll() error {
+	return retry(func() error { return unix.Syncfs(int(l.Fd())) })
+}

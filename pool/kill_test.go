@@ -42,6 +42,9 @@ func killNode(ctx context.Context, dir string) (*cas.Store, *pool.Node, error) {
 		return nil, nil, err
 	}
 	v, err := blockio.NewDirVolume(store, blockio.DirVolumeOptions{})
+	if err == nil {
+		err = v.StartJournal(0) // which the next open ends
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -23,13 +23,20 @@ import (
 // powerNode is a node whose store and disks are on two file systems.
 type powerNode struct {
 	*pool.Node
-	store *cas.Store
+	store  *cas.Store
+	volume *blockio.DirVolume
 }
+
+// powerJournal is the length of a journal that turns while the power is there.
+const powerJournal = 4 * blockio.LeastJournal
 
 // openPower opens the node of a mounted device, and makes it when there is none.
 // Rate bounds what it does in the background; told hears of what goes wrong there.
 func openPower(ctx context.Context, dir string, rate int64, told io.Writer) (*powerNode, error) {
 	v, err := blockio.NewDirVolume(filepath.Join(dir, "store"), blockio.DirVolumeOptions{})
+	if err == nil {
+		err = v.StartJournal(powerJournal)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -50,9 +57,9 @@ func openPower(ctx context.Context, dir string, rate int64, told io.Writer) (*po
 		Logger: slog.New(slog.NewTextHandler(told, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.Close(), v.Close())
 	}
-	return &powerNode{n, s}, nil
+	return &powerNode{n, s, v}, nil
 }
 
 // linger makes what lies between two changes of a disk directory last, at times,
@@ -64,7 +71,9 @@ func linger(string) error {
 	return nil
 }
 
-func (n *powerNode) Close() error { return errors.Join(n.Node.Close(), n.store.Close()) }
+func (n *powerNode) Close() error {
+	return errors.Join(n.Node.Close(), n.store.Close(), n.volume.Close())
+}
 
 // powerWorker does one thing after another to what it has made.
 type powerWorker struct {

@@ -100,7 +100,7 @@ func (p *Place) Import(ctx context.Context) error {
 	if err := storedir.Init(ctx, dir, shape); err != nil {
 		return err
 	}
-	sd, err := storedir.Open(ctx, dir, storedir.Options{})
+	sd, err := storedir.Open(ctx, dir, storedir.Options{Journal: true})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package blockiotest
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/blockmill/blockmill/blockio"
@@ -74,6 +75,36 @@ func (f *FaultFS) CreateFile(name string) (blockio.File, error) {
 		return nil, err
 	}
 	return &faultFile{File: file, fs: f, name: name}, nil
+}
+
+// CreateLog implements blockio.FileSystem.
+func (f *FaultFS) CreateLog(name string, size int64) (blockio.Log, error) {
+	if _, err := f.begin(OpCreate, name); err != nil {
+		return nil, err
+	}
+	log, err := f.inner.CreateLog(name, size)
+	if err != nil {
+		return nil, err
+	}
+	return &faultLog{faultFile{File: log, fs: f, name: name}, log}, nil
+}
+
+// WriteFile implements blockio.FileSystem.
+func (f *FaultFS) WriteFile(name string, p []byte) error {
+	if _, err := f.begin(OpCreate, name); err != nil {
+		return err
+	}
+	fault, err := f.begin(OpWrite, name)
+	if err == nil && fault != nil {
+		p = flip(p)
+	}
+	if err != nil {
+		if fault.Kind != FaultShort {
+			return err
+		}
+		p = p[:len(p)/2]
+	}
+	return errors.Join(err, f.inner.WriteFile(name, p))
 }
 
 // OpenFile implements blockio.FileSystem.
@@ -175,6 +206,20 @@ func (f *faultFile) Sync() error {
 		return err
 	}
 	return f.File.Sync()
+}
+
+// faultLog is the file of a journal.
+type faultLog struct {
+	faultFile
+	log blockio.Log
+}
+
+// SyncAll implements blockio.Log.
+func (f *faultLog) SyncAll() error {
+	if _, err := f.fs.begin(OpSyncAll, f.name); err != nil {
+		return err
+	}
+	return f.log.SyncAll()
 }
 
 // faultObject is a file that is being read.

@@ -86,7 +86,7 @@ type memFile struct {
 }
 
 var (
-	_ blockio.File   = (*memFile)(nil)
+	_ blockio.Log    = (*memFile)(nil)
 	_ blockio.Object = (*memFile)(nil)
 )
 
@@ -149,6 +149,18 @@ func (f *memFile) Sync() error {
 	}
 	if err == nil && !f.fs.drops(op) {
 		f.inode.synced = f.inode.now.clone()
+	}
+	return err
+}
+
+func (f *memFile) SyncAll() error {
+	op, fault, err := f.begin(OpSyncAll)
+	defer f.fs.mu.Unlock()
+	if err == nil {
+		err = fault.failure(op)
+	}
+	if err == nil && !f.fs.drops(op) {
+		f.fs.root.syncAll()
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package blockiotest
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"path"
@@ -108,6 +109,39 @@ func (m *memFS) CreateFile(name string) (blockio.File, error) {
 	d.now[base] = node
 	m.open++
 	return &memFile{fs: m, inode: node, name: name}, nil
+}
+
+func (m *memFS) CreateLog(name string, size int64) (blockio.Log, error) {
+	f, err := m.CreateFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Truncate(size); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f.(*memFile), nil
+}
+
+func (m *memFS) WriteFile(name string, p []byte) error {
+	f, err := m.CreateFile(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(p, 0)
+	return errors.Join(err, f.Close())
+}
+
+// syncAll syncs a directory and all below it. The caller holds mu.
+func (d *directory) syncAll() {
+	d.synced = maps.Clone(d.now)
+	for _, entry := range d.now {
+		switch entry := entry.(type) {
+		case *inode:
+			entry.synced = entry.now.clone()
+		case *directory:
+			entry.syncAll()
+		}
+	}
 }
 
 func (m *memFS) OpenFile(name string) (blockio.Object, error) {

@@ -17,6 +17,16 @@ var _ blockio.Volume = (*MemVolume)(nil)
 // NewMemVolume makes an empty volume.
 func NewMemVolume() *MemVolume { return openMem(newMemFS()) }
 
+// NewJournaledMemVolume makes an empty volume with a journal of a size, which Close
+// ends. Volumes that are opened after it have none.
+func NewJournaledMemVolume(size int64) *MemVolume {
+	v := NewMemVolume()
+	if err := v.StartJournal(size); err != nil {
+		panic(fmt.Sprintf("blockiotest: %v", err))
+	}
+	return v
+}
+
 // openMem opens the volume on a file system that has no faults yet.
 func openMem(m *memFS) *MemVolume {
 	v, err := blockio.NewVolumeOn("memory", m)

@@ -29,13 +29,14 @@ const (
 	OpOpen
 	OpRead
 	OpList
+	OpSyncAll // of all files and directories
 
 	// OpChanges are all that change something.
-	OpChanges = OpCreate | OpWrite | OpTruncate | OpSync | OpRename | OpRemove | OpMakeDir | OpSyncDir
+	OpChanges = OpCreate | OpWrite | OpTruncate | OpSync | OpRename | OpRemove | OpMakeDir | OpSyncDir | OpSyncAll
 )
 
 var opNames = []string{
-	"create", "write", "truncate", "sync", "rename", "remove", "mkdir", "syncdir", "open", "read", "list",
+	"create", "write", "truncate", "sync", "rename", "remove", "mkdir", "syncdir", "open", "read", "list", "syncall",
 }
 
 func (k OpKind) String() string {

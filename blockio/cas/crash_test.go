@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/blockiotest"
 	"github.com/blockmill/blockmill/blockio/cas"
 )
@@ -182,6 +184,7 @@ type crashRun struct {
 	every    int
 	indexDir string // of the run; also looked at when it is set
 	drop     func(blockiotest.Op) bool
+	journal  bool // of the volume
 }
 
 type crashPoint struct {
@@ -194,6 +197,9 @@ type crashPoint struct {
 func (c crashRun) run(t *testing.T) (problems []string) {
 	ctx := t.Context()
 	v := blockiotest.NewMemVolume()
+	if c.journal {
+		v = blockiotest.NewJournaledMemVolume(blockio.LeastJournal)
+	}
 	opts := crashOptions(v, c.indexDir)
 	if err := cas.Init(ctx, opts); err != nil {
 		t.Fatal(err)
@@ -215,7 +221,7 @@ func (c crashRun) run(t *testing.T) (problems []string) {
 			begin = func() {
 				at := m.clone()
 				v.OnChange(func(op blockiotest.Op) {
-					if op.Kind&(blockiotest.OpSync|blockiotest.OpSyncDir|blockiotest.OpRename|blockiotest.OpRemove) == 0 {
+					if op.Kind&(blockiotest.OpSync|blockiotest.OpSyncAll|blockiotest.OpSyncDir|blockiotest.OpRename|blockiotest.OpRemove) == 0 {
 						return
 					}
 					mu.Lock()
@@ -240,9 +246,11 @@ func (c crashRun) run(t *testing.T) (problems []string) {
 	v.OnChange(nil)
 	// All is acknowledged now: a crash loses nothing.
 	for crash, clone := range v.CrashClones() {
+		mu.Lock() // a journal may still be at work
 		points = append(points, crashPoint{fmt.Sprintf("%s, at the end: %v", c.workload, crash), clone, m, c.indexDir})
+		mu.Unlock()
 	}
-	if err := s.Close(); err != nil {
+	if err := errors.Join(s.Close(), v.Close()); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range points {
@@ -300,6 +308,24 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestCrashWithJournal is TestCrash on a volume with a journal so short that it
+// turns all the time.
+func TestCrashWithJournal(t *testing.T) {
+	t.Parallel()
+	for i, w := range workloads(3) {
+		t.Run(w, func(t *testing.T) {
+			t.Parallel()
+			skip := every(5)
+			if len(w) > 2 {
+				skip = every(97 + 2*(i%4))
+			}
+			for _, p := range (crashRun{workload: w, every: skip, journal: true}).run(t) {
+				t.Error(p)
+			}
+		})
+	}
+}
+
 // TestCrashWithIndex is TestCrash with an index that is as it was at the time of
 // the crash: behind the volume, or ahead of what is left of it.
 func TestCrashWithIndex(t *testing.T) {
@@ -317,19 +343,24 @@ func TestCrashWithIndex(t *testing.T) {
 // TestCrashCatches shows that the crash tests see a sync that is missing.
 func TestCrashCatches(t *testing.T) {
 	t.Parallel()
-	for name, drop := range map[string]func(blockiotest.Op) bool{
-		"file":           func(op blockiotest.Op) bool { return op.Kind == blockiotest.OpSync },
-		"segment names":  func(op blockiotest.Op) bool { return op.Name == "segments" },
-		"manifest names": func(op blockiotest.Op) bool { return op.Name == "manifests" },
-		"record names":   func(op blockiotest.Op) bool { return op.Name == "records" },
+	for _, c := range []struct {
+		name    string
+		journal bool
+		drop    func(blockiotest.Op) bool
+	}{
+		{"file", false, func(op blockiotest.Op) bool { return op.Kind == blockiotest.OpSync }},
+		{"segment names", false, func(op blockiotest.Op) bool { return op.Name == "segments" }},
+		{"manifest names", false, func(op blockiotest.Op) bool { return op.Name == "manifests" }},
+		{"record names", false, func(op blockiotest.Op) bool { return op.Name == "records" }},
+		{"journal", true, func(op blockiotest.Op) bool { return op.Kind == blockiotest.OpSync && op.Name == "tmp/journal" }},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			problems := 0
 			for _, w := range []string{"i", "ir", "ig", "dd"} {
 				dropped := false
-				run := crashRun{workload: w, every: 1, drop: func(op blockiotest.Op) bool {
-					hit := drop(op)
+				run := crashRun{workload: w, every: 1, journal: c.journal, drop: func(op blockiotest.Op) bool {
+					hit := c.drop(op)
 					dropped = dropped || hit
 					return hit
 				}}

@@ -26,6 +26,9 @@ type Options struct {
 	// Fill takes empty directories in the places of shards as new shards,
 	// which stripe.Volume.Heal fills. Otherwise they count as missing.
 	Fill bool
+	// Journal makes small changes durable by a journal on each shard, which pays
+	// for a process that makes many; see blockio.DirVolume.StartJournal.
+	Journal bool
 	// FileSystem, if set, gives what stands between a shard's volume and its
 	// directory: for tests of faults.
 	FileSystem func(shard int, inner blockio.FileSystem) blockio.FileSystem

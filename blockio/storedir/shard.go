@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -25,6 +26,7 @@ type Shard struct {
 
 	volume *blockio.DirVolume
 	lock   *blockio.DirLock
+	log    *slog.Logger
 }
 
 var (
@@ -58,13 +60,29 @@ func (s *Shard) open(index int, opts Options) error {
 		}
 		s.volume, err = blockio.NewVolumeOn(s.Path, fsys)
 	}
-	s.Err = err
+	s.Err, s.log = err, opts.Logger
+	if err == nil && opts.Journal {
+		if err := s.volume.StartJournal(0); err != nil {
+			s.warn("a shard has no journal: small changes take longer", err)
+		}
+	}
 	return nil
+}
+
+func (s *Shard) warn(text string, err error) {
+	if s.log != nil {
+		s.log.Warn(text, "shard", s.Path, "error", err)
+	}
 }
 
 func (s *Shard) close() error {
 	if s.lock == nil {
 		return nil
+	}
+	if s.volume != nil {
+		if err := s.volume.Close(); err != nil {
+			s.warn("the journal of a shard is left to the next start", err)
+		}
 	}
 	err := s.lock.Unlock()
 	s.lock, s.volume = nil, nil

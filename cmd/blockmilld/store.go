@@ -41,7 +41,7 @@ type storeOptions struct {
 // openStore opens the store in dir.
 func openStore(ctx context.Context, dir string, c storeConfig, o storeOptions) (*store, error) {
 	arena, log := o.arena, o.log
-	d, err := storedir.Open(ctx, dir, storedir.Options{Arena: arena, Logger: log})
+	d, err := storedir.Open(ctx, dir, storedir.Options{Arena: arena, Logger: log, Journal: true})
 	if o.create && errors.Is(err, storedir.ErrNoStore) {
 		d, err = initStore(ctx, dir, c, arena, log)
 	}
@@ -90,7 +90,7 @@ func initStore(ctx context.Context, dir string, c storeConfig, arena *blockio.Ar
 	if err := storedir.Init(ctx, dir, shape); err != nil {
 		return nil, err
 	}
-	d, err := storedir.Open(ctx, dir, storedir.Options{Arena: arena, Logger: log})
+	d, err := storedir.Open(ctx, dir, storedir.Options{Arena: arena, Logger: log, Journal: true})
 	if err != nil {
 		return nil, err
 	}
