@@ -100,18 +100,18 @@ func (w *dirWriter) commitSmall(ctx context.Context, p []byte, ready func() erro
 	if err != nil {
 		return v.doubtful(w.name, err)
 	}
-	defer seen()
 	rename := v.fsys.Rename
 	if w.replace {
 		rename = v.fsys.Replace
 	}
-	if err := rename(w.tmp, w.name); err != nil {
-		err = fmt.Errorf("rename: %w", err)
-		if w.replace {
-			// Which of the two the next open finds is open.
-			return v.doubtful(w.name, v.journal.fail(err))
-		}
-		return errors.Join(err, v.journalRemoval(ctx, w.name))
+	err = rename(w.tmp, w.name)
+	seen() // and the other half of the journal may wait for that
+	switch {
+	case err == nil:
+		return nil
+	case w.replace:
+		// Which of the two the next open finds is open.
+		return v.doubtful(w.name, v.journal.fail(fmt.Errorf("rename: %w", err)))
 	}
-	return nil
+	return errors.Join(fmt.Errorf("rename: %w", err), v.journalRemoval(ctx, w.name))
 }

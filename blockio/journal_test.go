@@ -308,6 +308,27 @@ func TestJournalFile(t *testing.T) {
 	}
 }
 
+// Names that cannot be given, of objects that the journal has: each is an error,
+// nothing waits for ever, and none of them comes back.
+func TestJournalRenamesFail(t *testing.T) {
+	t.Parallel()
+	v := blockiotest.NewJournaledMemVolume(blockio.LeastJournal)
+	v.Inject(blockiotest.Fault{Ops: blockiotest.OpRename, N: 1, Sticky: true})
+	for i := range 60 { // several halves
+		if err := blockio.WriteObject(t.Context(), v, fmt.Sprintf("rec/%d", i), make([]byte, 9000)); !errors.Is(err, blockiotest.ErrInjected) {
+			t.Fatalf("object %d: %v", i, err)
+		}
+	}
+	for c, clone := range v.CrashClones() {
+		for e, err := range clone.List(t.Context(), "rec") {
+			t.Errorf("%v: %v is there: %v", c, e, err)
+		}
+	}
+	if err := v.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // When an entry cannot be made durable, nobody knows of its object until the
 // volume is opened anew.
 func TestJournalDoubts(t *testing.T) {
