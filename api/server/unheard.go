@@ -2,13 +2,9 @@ package server
 
 import (
 	"context"
-	"net/http"
 	"sync/atomic"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
-	"google.golang.org/grpc/status"
 )
 
 // unheard audits the calls that end before a method has them: their messages are
@@ -67,56 +63,4 @@ func (s *Server) auditUnheard(ctx context.Context, method string, err error) {
 	// Nobody's attempts are audited too.
 	ctx, _ = s.authenticated(ctx, method)
 	s.audit(ctx, method, nil, nil, err)
-}
-
-// auditRequests audits the requests by REST that were for a method and have not
-// come to it.
-func (s *Server) auditRequests(next http.Handler, routes []route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		method, ok := methodOf(routes, r.Method, r.URL.EscapedPath()) // before others rewrite it
-		a := new(attempt)
-		sw := &codeWriter{ResponseWriter: w}
-		ctx := withCertificatesOf(r)
-		next.ServeHTTP(sw, r.WithContext(context.WithValue(ctx, attemptKey{}, a)))
-		if !ok || a.called.Load() {
-			return
-		}
-		code, known := codeOf[sw.code]
-		if !known {
-			code = codes.Unknown
-		}
-		ctx = peer.NewContext(s.withSubject(ctx, r), &peer.Peer{Addr: remote(r.RemoteAddr)})
-		s.audit(ctx, method, nil, nil, status.Error(code, ""))
-	})
-}
-
-// remote is the address of a client as the http package tells it.
-type remote string
-
-// Network is of net.Addr.
-func (remote) Network() string { return "tcp" }
-
-func (r remote) String() string { return string(r) }
-
-// codeWriter keeps the status of a response.
-type codeWriter struct {
-	http.ResponseWriter
-	code int
-}
-
-// WriteHeader begins the response.
-func (w *codeWriter) WriteHeader(code int) {
-	if w.code == 0 {
-		w.code = code
-	}
-	w.ResponseWriter.WriteHeader(code)
-}
-
-// Unwrap gives the writer below, for http.ResponseController.
-func (w *codeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// Flush sends what was written.
-func (w *codeWriter) Flush() {
-	// A writer that cannot flush has nothing to be flushed.
-	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+)
+
+// answer is the response to a request by REST. It keeps the status, and makes a
+// google.rpc.Status of the plain errors that are not a method's own, such as those
+// of the transcoder, and one that blames the client of those over what it sent.
+type answer struct {
+	http.ResponseWriter
+	attempt  *attempt // the request's
+	status   int      // 0 as long as there is none
+	replaced bool     // by a body of our own
+	held     bool     // the header of an error waits for its body
+}
+
+// WriteHeader begins the response, or another one in its place.
+func (w *answer) WriteHeader(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status = status
+	isJSON := strings.HasPrefix(w.Header().Get("Content-Type"), "application/json")
+	switch {
+	case status == http.StatusInternalServerError && isJSON && !w.attempt.called.Load():
+		w.held = true
+	case status < 400 || isJSON:
+		w.ResponseWriter.WriteHeader(status)
+	default:
+		w.replace(status, strings.ToLower(http.StatusText(status)))
+	}
+}
+
+// replace answers with a status of our own.
+func (w *answer) replace(status int, message string) {
+	w.status, w.replaced = status, true
+	w.Header().Del("Content-Length")
+	writeStatus(w.ResponseWriter, status, message)
+}
+
+// release sends a header that was held: p is the beginning of its body. UNKNOWN is
+// what the transcoder says of a request that it can make no call of.
+func (w *answer) release(p []byte) {
+	if !w.held {
+		return
+	}
+	w.held = false
+	var body struct {
+		Code    codes.Code
+		Message string
+	}
+	if json.Unmarshal(p, &body) == nil && body.Code == codes.Unknown {
+		w.replace(http.StatusBadRequest, body.Message)
+		return
+	}
+	w.ResponseWriter.WriteHeader(w.status)
+}
+
+func (w *answer) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK) // unless it has begun
+	w.release(p)
+	if w.replaced {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap gives the writer below, for http.ResponseController.
+func (w *answer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Flush sends what was written.
+func (w *answer) Flush() {
+	w.release(nil)
+	// A writer that cannot flush has nothing to be flushed.
+	_ = http.NewResponseController(w.ResponseWriter).Flush()
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// limited bounds requests in number and size.
+func (s *Server) limited(next http.Handler) http.Handler {
+	requests := newShares("requests", s.opts.Limits.Requests, s.opts.Limits.SubjectRequests)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request := requests.of(callerIn(s.withSubject(r.Context(), r)), false)
+		if full := request.take(); full != nil {
+			s.opts.Metrics.limited(full)
+			writeStatus(w, http.StatusTooManyRequests, tooMany(full))
+			return
+		}
+		defer request.leave()
+		if compressed(r.Header) {
+			writeStatus(w, http.StatusUnsupportedMediaType, "requests are taken without compression only")
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.opts.Limits.MessageBytes)))
+		if err != nil {
+			code := http.StatusRequestTimeout
+			if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
+				code = http.StatusRequestEntityTooLarge
+			}
+			writeStatus(w, code, err.Error())
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		normalize(r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// compressed says whether a request's body is not what it will be in memory, by
+// the headers of REST and of the protocols beside it.
+func compressed(h http.Header) bool {
+	for _, name := range []string{"Content-Encoding", "Connect-Content-Encoding", "Grpc-Encoding"} {
+		if v := h.Get(name); v != "" && v != "identity" {
+			return true
+		}
+	}
+	return false
+}
+
+// normalize takes what clients write for JSON as what it is.
+func normalize(r *http.Request) {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if strings.EqualFold(strings.TrimSpace(kind), "application/json") {
+		r.Header.Set("Content-Type", "application/json")
+	}
+}
