@@ -38,7 +38,9 @@ func (s *Server) REST(fallback http.Handler) (http.Handler, error) {
 		return nil, fmt.Errorf("make REST of the services: %w", err)
 	}
 	routes := routesTo(s.grpc.GetServiceInfo(), rules)
-	h := placed(t, routes)
+	h := filled(t)
+	h = placed(h, routes)
+	h = spoken(h, t, routes)
 	h = s.limited(h)
 	h = timedWrites(h, s.opts.Limits.Receive)
 	h = sameSite(h, s.opts.Hosts)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// limited bounds requests in number and size.
+// limited bounds requests in number and size, and has their bodies read.
 func (s *Server) limited(next http.Handler) http.Handler {
 	requests := newShares("requests", s.opts.Limits.Requests, s.opts.Limits.SubjectRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +32,7 @@ func (s *Server) limited(next http.Handler) http.Handler {
 			writeStatus(w, code, err.Error())
 			return
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		setBody(r, body)
 		normalize(r)
 		next.ServeHTTP(w, r)
 	})
@@ -55,4 +55,22 @@ func normalize(r *http.Request) {
 	if strings.EqualFold(strings.TrimSpace(kind), "application/json") {
 		r.Header.Set("Content-Type", "application/json")
 	}
+}
+
+// filled takes no body at all, whatever its type, for that of a request without
+// fields.
+func filled(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			r.Header.Del("Content-Type")
+			if hasBody(r.Method) {
+				setBody(r, []byte("{}"))
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func setBody(r *http.Request, p []byte) {
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(p)), int64(len(p))
 }

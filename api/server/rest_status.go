@@ -21,15 +21,31 @@ var codeOf = map[int]codes.Code{
 }
 
 // writeStatus answers with a google.rpc.Status.
-func writeStatus(w http.ResponseWriter, httpCode int, message string) {
+func writeStatus(w http.ResponseWriter, httpCode int, message string, details ...any) {
 	code, ok := codeOf[httpCode]
 	if !ok {
 		code = codes.Internal
 	}
+	if details == nil {
+		details = []any{}
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(httpCode)
 	// A client that went away has nobody to be told.
-	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "details": []any{}})
+	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "details": details})
+}
+
+// writeViolation answers that a field is to blame, in a google.rpc.BadRequest; an
+// empty one is no field.
+func writeViolation(w http.ResponseWriter, field, description string) {
+	if field == "" {
+		writeStatus(w, http.StatusBadRequest, description)
+		return
+	}
+	writeStatus(w, http.StatusBadRequest, description, map[string]any{
+		"@type":           "type.googleapis.com/google.rpc.BadRequest",
+		"fieldViolations": []any{map[string]string{"field": field, "description": description}},
+	})
 }
 
 // NotFound answers requests for paths that nothing has.

@@ -18,6 +18,7 @@ type route struct {
 	verb   string
 	path   *regexp.Regexp
 	fields []string // that the path has, as plain writes them
+	rest   bool     // others are of the protocols beside REST, whose paths name methods
 }
 
 var pathVariable = regexp.MustCompile(`\{(\w+)[^}]*\}`)
@@ -64,6 +65,7 @@ func routeBy(method string, rule *annotations.HttpRule) route {
 	case *annotations.HttpRule_Delete:
 		r.verb, path = http.MethodDelete, p.Delete
 	}
+	r.rest = path != ""
 	for _, v := range pathVariable.FindAllStringSubmatch(path, -1) {
 		r.fields = append(r.fields, plain(v[1]))
 	}
