@@ -27,7 +27,7 @@ func (s *diskService) Create(ctx context.Context, req *computepb.CreateDiskReque
 	method, err := diskMethod(ctx, req)
 	return s.submit(ctx, mutation{
 		kind: diskCreate, description: "Create disk", folder: req.GetFolderId(), request: req, inline: true, kept: true,
-		private: []byte(method), wrong: []error{err},
+		private: []byte(method), wrong: []error{err, checkDiskSource(req)},
 		admit: s.admitNewDisk(ctx, req, method),
 	})
 }
@@ -46,6 +46,17 @@ func (c *core) admitNewDisk(ctx context.Context, req *computepb.CreateDiskReques
 			Release: func() { c.node.ReleaseDisk(d.ID) },
 		}, err
 	}
+}
+
+// checkDiskSource refuses a source without an id: an empty disk is one that has none.
+func checkDiskSource(req *computepb.CreateDiskRequest) error {
+	switch s := req.GetSource().(type) {
+	case *computepb.CreateDiskRequest_ImageId:
+		return checkSourceID("image_id", s.ImageId)
+	case *computepb.CreateDiskRequest_SnapshotId:
+		return checkSourceID("snapshot_id", s.SnapshotId)
+	}
+	return nil
 }
 
 // diskMethod is the method that a request demands; empty without one.

@@ -69,18 +69,22 @@ func decodeExpectation(p []byte) (e expectation, err error) {
 // checkSource refuses a source without a name, and an address that is none of a
 // file. Whether it may be fetched, and can be, is the operation's to find out.
 func checkSource(req *computepb.CreateImageRequest) error {
-	field := ""
 	switch s := req.GetSource().(type) {
 	case *computepb.CreateImageRequest_Uri:
 		return checkURI(s.Uri)
 	case *computepb.CreateImageRequest_ImageId:
-		field = "image_id"
+		return checkSourceID("image_id", s.ImageId)
 	case *computepb.CreateImageRequest_SnapshotId:
-		field = "snapshot_id"
+		return checkSourceID("snapshot_id", s.SnapshotId)
 	case *computepb.CreateImageRequest_DiskId:
-		field = "disk_id"
+		return checkSourceID("disk_id", s.DiskId)
 	}
-	if field != "" && req.GetImageId()+req.GetSnapshotId()+req.GetDiskId() == "" {
+	return nil
+}
+
+// checkSourceID refuses a source that was chosen and has no id.
+func checkSourceID(field, id string) error {
+	if id == "" {
 		return rules.Violation(field, "Field is required")
 	}
 	return nil

@@ -71,6 +71,12 @@ func TestViolationsAreTold(t *testing.T) {
 				FolderId: "f", ZoneId: "z", Size: 4 << 20, Source: &computepb.CreateDiskRequest_ImageId{ImageId: image},
 			})
 		}, []string{"size"}},
+		{"disk of no image", func() (*opb.Operation, error) {
+			return w.disks.Create(ctx, &computepb.CreateDiskRequest{FolderId: "f", ZoneId: "z", Size: 4 << 20, Source: &computepb.CreateDiskRequest_ImageId{}})
+		}, []string{"image_id"}},
+		{"disk of no snapshot and name", func() (*opb.Operation, error) {
+			return w.disks.Create(ctx, &computepb.CreateDiskRequest{FolderId: "f", Name: "-", ZoneId: "z", Size: 4 << 20, Source: &computepb.CreateDiskRequest_SnapshotId{}})
+		}, []string{"name", "snapshot_id"}},
 		{"disk that shrinks", func() (*opb.Operation, error) {
 			return w.disks.Update(ctx, &computepb.UpdateDiskRequest{DiskId: disk, Name: "there", Size: 4 << 20})
 		}, []string{"size"}},
