@@ -11,6 +11,7 @@ import (
 
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/api/status"
 	"github.com/blockmill/blockmill/pool"
 )
 
@@ -147,5 +148,5 @@ func (h createImage) fill(ctx context.Context, op *operation.Running, img pool.I
 	if err != nil && !errors.Is(context.Cause(ctx), operation.ErrDraining) {
 		h.dropDraft(ctx, op)
 	}
-	return img, err
+	return img, status.Blame("uri", err)
 }

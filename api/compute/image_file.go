@@ -97,7 +97,7 @@ func (h createImageFromFile) Run(ctx context.Context, op *operation.Running) (pr
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, status.Blame("path", err)
 	}
 	return imageMessage(img), nil
 }

@@ -1,6 +1,8 @@
 package compute_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,9 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/pool"
 )
 
 // blamed are the fields that an error blames, in order.
@@ -116,5 +121,44 @@ func TestViolationsAreTold(t *testing.T) {
 	})
 	if w.wait(op, err).GetError() != nil {
 		t.Errorf("a role that means nothing here cannot be removed: %v", op)
+	}
+}
+
+// TestBadImagesBlameTheirSource makes images of what is none: the operation's error
+// blames the field that the source was in.
+func TestBadImagesBlameTheirSource(t *testing.T) {
+	w, s := newWorld(t), newWeb(t)
+	broken := guest(64<<10, "QFI\xfb\x00\x00\x00\x09")
+	path := filepath.Join(t.TempDir(), "broken")
+	if err := os.WriteFile(path, broken, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	local := auth.NewContext(t.Context(), auth.Subject{
+		ID: "local", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Local: true,
+	})
+	uri := func(uri string) (*opb.Operation, error) {
+		return w.images.Create(w.as("alice"), &computepb.CreateImageRequest{FolderId: "f", Source: &computepb.CreateImageRequest_Uri{Uri: uri}})
+	}
+	for _, tt := range []struct {
+		name string
+		call func() (*opb.Operation, error)
+		want []string
+	}{
+		{"broken at an address", func() (*opb.Operation, error) { return uri(s.put("/broken", broken)) }, []string{"uri"}},
+		{"compressed at an address", func() (*opb.Operation, error) { return uri(s.put("/gzip", guest(512, "\x1f\x8b\x08"))) }, []string{"uri"}},
+		{"nothing at an address", func() (*opb.Operation, error) { return uri(s.URL + "/nothing") }, nil},
+		{"broken in a file", func() (*opb.Operation, error) {
+			return w.services.CreateImageFromFile(local, path, &computepb.CreateImageRequest{FolderId: "f"})
+		}, []string{"path"}},
+	} {
+		op, err := tt.call()
+		failed := w.wait(op, err).GetError()
+		if failed == nil {
+			t.Errorf("%s: it was taken", tt.name)
+		}
+		if diff := cmp.Diff(tt.want, blamed(grpcstatus.ErrorProto(failed))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
 	}
 }

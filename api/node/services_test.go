@@ -2,12 +2,14 @@ package node_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -144,8 +146,15 @@ func TestPools(t *testing.T) {
 	if len(list.GetPools()) != 1 || list.GetPools()[0].GetImageId() != string(img.ID) {
 		t.Errorf("list: %v", list)
 	}
-	if _, err := c.Set(w.as("edgar"), &blockmillpb.SetPoolRequest{ImageId: string(img.ID), Min: proto.Int64(5)}); grpcstatus.Code(err) != codes.InvalidArgument {
-		t.Errorf("a minimum beyond the maximum: %v", err)
+	_, err := c.Set(w.as("edgar"), &blockmillpb.SetPoolRequest{ImageId: string(img.ID), Min: proto.Int64(5)})
+	var fields []string
+	for _, d := range grpcstatus.Convert(err).Details() {
+		for _, v := range d.(*errdetails.BadRequest).GetFieldViolations() {
+			fields = append(fields, v.GetField())
+		}
+	}
+	if grpcstatus.Code(err) != codes.InvalidArgument || !slices.Equal(fields, []string{"min", "max"}) {
+		t.Errorf("a minimum beyond the maximum: %v, blames %q", err, fields)
 	}
 	if _, err := c.Get(w.as("edgar"), &blockmillpb.GetPoolRequest{ImageId: string(plain.ID)}); grpcstatus.Code(err) != codes.NotFound {
 		t.Errorf("the pool of an image that has none: %v", err)

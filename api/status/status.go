@@ -57,15 +57,51 @@ func of(err error) *status.Status {
 // status is what the line says of an error that it is for.
 func (l line) status(err error) *status.Status {
 	s := status.New(l.code, cmp.Or(l.text, err.Error()))
-	if l.field == "" {
+	bad := new(errdetails.BadRequest)
+	for _, field := range l.fields(err) {
+		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field, Description: s.Message()})
+	}
+	if bad.FieldViolations == nil {
 		return s
 	}
-	bad := &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: l.field, Description: s.Message()}}}
 	if detailed, err := s.WithDetails(bad); err == nil {
 		s = detailed
 	}
 	return s
 }
+
+// fields are what of the request is to blame: what the line says, or else the error.
+func (l line) fields(err error) []string {
+	if l.field != "" {
+		return []string{l.field}
+	}
+	if known, ok := errors.AsType[interface {
+		error
+		Fields() []string
+	}](err); ok && l.code == codes.InvalidArgument {
+		return known.Fields()
+	}
+	return nil
+}
+
+// Blame says which field of a request an error is about, where it is one that the
+// request is to blame for and no other field is known.
+func Blame(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &blamed{field, err}
+}
+
+type blamed struct {
+	field string
+	error
+}
+
+func (e *blamed) Unwrap() error { return e.error }
+
+// Fields is the field that is to blame.
+func (e *blamed) Fields() []string { return []string{e.field} }
 
 // Internal says whether an error is one that the table does not have, and that
 // the caller was told nothing of.

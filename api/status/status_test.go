@@ -24,9 +24,11 @@ import (
 	"github.com/blockmill/blockmill/api/rules"
 	"github.com/blockmill/blockmill/api/status"
 	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/ready"
 )
 
 func TestCodes(t *testing.T) {
@@ -112,18 +114,28 @@ func TestFields(t *testing.T) {
 		operation.ErrKeyReused:                      "idempotency-key",
 		filter.ErrToken:                             "page_token",
 		pool.ErrNameTaken:                           "",
+		badimage.Corrupt("raw", "size", 0, "", ""):  "",
+		status.Blame("uri", fmt.Errorf("open: %w", badimage.Corrupt("raw", "size", 0, "", ""))): "uri",
+		status.Blame("path", pool.ErrFormatRefused):                                             "path",
+		fmt.Errorf("create: %w", status.Blame("uri", convert.ErrFormat)):                        "uri",
+		status.Blame("uri", fmt.Errorf("fill: %w", pool.ErrMinDiskSize)):                        "min_disk_size",
+		status.Blame("uri", fetch.ErrGone):                                                      "",
+		status.Blame("uri", cas.ErrCorrupt):                                                     "",
+		fmt.Errorf("set: %w", ready.Settings{Min: 5, Max: 3}.Validate()):                        "min max",
+		ready.Settings{Min: -1, Max: 20_000, Capacity: 20_000}.Validate():                       "min max capacity",
+		ready.Settings{Max: -1, Capacity: 1}.Validate():                                         "max capacity",
 	} {
 		s := grpcstatus.Convert(status.Err(err))
-		var got string
+		var fields []string
 		for _, d := range s.Details() {
 			for _, v := range d.(*errdetails.BadRequest).GetFieldViolations() {
-				got += v.GetField()
+				fields = append(fields, v.GetField())
 				if v.GetDescription() != s.Message() {
 					t.Errorf("%v: described as %q", err, v.GetDescription())
 				}
 			}
 		}
-		if got != want {
+		if got := strings.Join(fields, " "); got != want {
 			t.Errorf("%v: blames %q, want %q", err, got, want)
 		}
 	}

@@ -26,7 +26,8 @@ type line struct {
 	// text is said in place of the error's own, which tells of the node's
 	// insides; empty when it does not.
 	text string
-	// field is what of the request is to blame, empty when no one field is.
+	// field is what of the request is to blame; empty when no one field is, or the
+	// error knows which.
 	field string
 }
 

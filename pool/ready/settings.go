@@ -31,17 +31,41 @@ const (
 // ErrSettings says that the settings of a pool do not fit one another.
 var ErrSettings = errors.New("bad pool settings")
 
-// Validate says whether the settings fit one another.
+// SettingsError says which settings are to blame. It matches ErrSettings.
+type SettingsError struct {
+	settings Settings
+	names    []string
+	want     string
+}
+
+func (e *SettingsError) Error() string {
+	return fmt.Sprintf("min %d, max %d, capacity %d: want %s: %v", e.settings.Min, e.settings.Max, e.settings.Capacity, e.want, ErrSettings)
+}
+
+// Fields are the names of the settings that are to blame.
+func (e *SettingsError) Fields() []string { return e.names }
+
+// Is makes every SettingsError match ErrSettings.
+func (e *SettingsError) Is(target error) bool { return target == ErrSettings }
+
+// Validate says whether the settings are in their bounds and fit one another.
 func (s Settings) Validate() error {
+	var names []string
+	for _, v := range []struct {
+		name         string
+		value, least int
+	}{{"min", s.Min, 0}, {"max", s.Max, -1}, {"capacity", s.Capacity, 0}} {
+		if v.value < v.least || v.value > MaxCapacity {
+			names = append(names, v.name)
+		}
+	}
 	switch {
-	case s.Min < 0 || s.Max < -1 || s.Capacity < 0:
-		return fmt.Errorf("min %d, max %d, capacity %d: below 0: %w", s.Min, s.Max, s.Capacity, ErrSettings)
-	case s.Min > MaxCapacity || s.Max > MaxCapacity || s.Capacity > MaxCapacity:
-		return fmt.Errorf("min %d, max %d, capacity %d: at most %d: %w", s.Min, s.Max, s.Capacity, MaxCapacity, ErrSettings)
+	case len(names) > 0:
+		return &SettingsError{s, names, fmt.Sprintf("0 to %d, or max -1", MaxCapacity)}
 	case s.Max == -1 && s.Min > 0, s.Max > 0 && s.Min > s.Max:
-		return fmt.Errorf("min %d, max %d: %w", s.Min, s.Max, ErrSettings)
+		return &SettingsError{s, []string{"min", "max"}, "min no more than max"}
 	case s.Max == -1 && s.Capacity > 0, s.Max > 0 && s.Capacity > s.Max:
-		return fmt.Errorf("capacity %d, max %d: %w", s.Capacity, s.Max, ErrSettings)
+		return &SettingsError{s, []string{"max", "capacity"}, "capacity no more than max"}
 	}
 	return nil
 }
