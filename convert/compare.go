@@ -24,12 +24,19 @@ func Compare(ctx context.Context, a, b Image, opts Options) (int64, error) {
 	c := &comparison{a: a, b: b, opts: opts, size: min(a.Size(), b.Size()), progress: newMeter(opts.Progress)}
 	c.first.Store(math.MaxInt64)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return check(ctx, a) })
-	g.Go(func() error { return check(ctx, b) })
+	read := make(chan struct{})
+	g.Go(func() error { return check(ctx, a, read) })
+	g.Go(func() error { return check(ctx, b, read) })
 	if c.progress != nil {
 		g.Go(func() error { return c.progress.measure(ctx, a) })
 	}
-	g.Go(func() error { return c.run(ctx) })
+	g.Go(func() error {
+		if err := c.run(ctx); err != nil {
+			return err
+		}
+		close(read)
+		return nil
+	})
 	if err := g.Wait(); err != nil {
 		return 0, err
 	}

@@ -12,8 +12,8 @@
 // flight are bounded by [Options], their memory comes from the arena.
 //
 // What holds for every pipeline: the whole-file check of the image runs
-// beside it and must pass before it succeeds; cancelling the context ends it;
-// when it returns, its goroutines have ended.
+// beside it, or in part after its last read, and must pass before it succeeds;
+// cancelling the context ends it; when it returns, its goroutines have ended.
 //
 // The package opens no files and reads nothing that an image names.
 package convert

@@ -19,16 +19,20 @@ type Image interface {
 
 // Checker is what an Image has whose container can be wrong in ways that
 // opening it does not show: tables that overlap, references beyond the file,
-// sums that disagree. Check reads all metadata, beside concurrent ReadAt
-// calls, and never the data.
+// sums that disagree. Check looks at all metadata, beside concurrent ReadAt
+// calls, and never at the data.
+//
+// When read is not nil, somebody reads the image and closes read after the last
+// ReadAt. A check of metadata that stands among the data may wait for that, to
+// read what ReadAt did not meet, and nothing twice.
 type Checker interface {
-	Check(ctx context.Context) error
+	Check(ctx context.Context, read <-chan struct{}) error
 }
 
 // check runs the whole-file check of an image that has one.
-func check(ctx context.Context, img Image) error {
+func check(ctx context.Context, img Image, read <-chan struct{}) error {
 	if c, ok := img.(Checker); ok {
-		return c.Check(ctx)
+		return c.Check(ctx, read)
 	}
 	return nil
 }

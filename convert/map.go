@@ -56,7 +56,7 @@ func Map(ctx context.Context, img Image) iter.Seq2[Mapping, error] {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		checked := make(chan error, 1)
-		go func() { checked <- check(ctx, img) }()
+		go func() { checked <- check(ctx, img, nil) }()
 		more := mappings(ctx, img, yield)
 		if !more {
 			cancel()

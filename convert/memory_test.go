@@ -64,7 +64,7 @@ func (m *memImage) ReadAt(p []byte, off int64) (int, error) {
 	return m.Reader.ReadAt(p, off)
 }
 
-func (m *memImage) Check(context.Context) error {
+func (m *memImage) Check(context.Context, <-chan struct{}) error {
 	return m.checkErr
 }
 

@@ -8,14 +8,15 @@ import (
 )
 
 // each reads every window of the image that holds data, calls fn with it, and
-// runs the image's whole-file check beside that. fn is called concurrently; p
+// runs the image's whole-file check beside that and after it. fn is called concurrently; p
 // is its own until it returns. The first error of all ends everything. Windows
 // that skip, unless it is nil, wants to skip count as done; it is called in their
 // order, before fn.
 func each(ctx context.Context, img Image, opts Options, skip func(w *window) bool, fn func(ctx context.Context, w *window, p []byte) error) error {
 	progress := newMeter(opts.Progress)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return check(ctx, img) })
+	read := make(chan struct{})
+	g.Go(func() error { return check(ctx, img, read) })
 	if progress != nil {
 		g.Go(func() error { return progress.measure(ctx, img) })
 	}
@@ -41,7 +42,11 @@ func each(ctx context.Context, img Image, opts Options, skip func(w *window) boo
 				return nil
 			})
 		}
-		return workers.Wait()
+		if err := workers.Wait(); err != nil {
+			return err
+		}
+		close(read)
+		return nil
 	})
 	return g.Wait()
 }

@@ -96,10 +96,10 @@ func (s *source) open(ctx context.Context, a *app, path string, format convert.F
 
 // Check is of convert.Checker: the image's own check, and the expected SHA-256 of
 // its file beside that.
-func (s *source) Check(ctx context.Context) error {
+func (s *source) Check(ctx context.Context, read <-chan struct{}) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if c, ok := s.Image.(convert.Checker); ok {
-		g.Go(func() error { return c.Check(ctx) })
+		g.Go(func() error { return c.Check(ctx, read) })
 	}
 	g.Go(func() error { return s.verify(ctx) })
 	return g.Wait()

@@ -114,7 +114,7 @@ func BenchmarkCheck(b *testing.B) {
 			im := openFile(b, path, qcow2.Options{})
 			b.SetBytes(im.Size())
 			for b.Loop() {
-				if err := im.Check(b.Context()); err != nil {
+				if err := im.Check(b.Context(), nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -25,7 +25,7 @@ const maxPasses = 64
 // refcounts that say that a used cluster is free.
 //
 // It may run beside ReadAt. Memory is bounded; compressed data is not decoded.
-func (im *Image) Check(ctx context.Context) error {
+func (im *Image) Check(ctx context.Context, _ <-chan struct{}) error {
 	c := &checker{im: im}
 	passes := 0
 	for lo := int64(0); lo < im.geo.hostClusters(); lo = c.claims.hi {

@@ -85,7 +85,7 @@ func TestCheckInPasses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := im.Check(t.Context()); !errors.Is(err, tt.want) {
+			if err := im.Check(t.Context(), nil); !errors.Is(err, tt.want) {
 				t.Errorf("Check: %v, want %v", err, tt.want)
 			}
 		})
@@ -128,7 +128,7 @@ func TestCancel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := im.Check(ctx); !errors.Is(err, context.Canceled) {
+	if err := im.Check(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Check: %v", err)
 	}
 	for _, err := range im.Extents(ctx, 0, im.Size()) {

@@ -40,7 +40,7 @@ func TestCorpus(t *testing.T) {
 				run(t, "qemu-img", "convert", "-f", "qcow2", "-O", "raw", path, raw)
 			}
 			im := openFile(t, path, qcow2.Options{})
-			if err := im.Check(t.Context()); err != nil {
+			if err := im.Check(t.Context(), nil); err != nil {
 				t.Fatalf("Check: %v", err)
 			}
 			if diff := cmp.Diff(mapOfQEMU(t, path), merged(t, im)); diff != "" {

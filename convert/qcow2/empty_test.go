@@ -49,7 +49,7 @@ func TestEmptyImages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := im.Check(t.Context()); err != nil {
+			if err := im.Check(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
 			var want []blockio.Extent

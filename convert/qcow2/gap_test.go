@@ -75,7 +75,7 @@ func TestGap(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := im.Check(t.Context()); err != nil {
+			if err := im.Check(t.Context(), nil); err != nil {
 				t.Error(err)
 			}
 			var got []blockio.Extent

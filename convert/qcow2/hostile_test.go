@@ -20,7 +20,7 @@ func readAll(t testing.TB, src io.ReaderAt, size int64, opts qcow2.Options) (gue
 	if err != nil {
 		return nil, err
 	}
-	if err := im.Check(t.Context()); err != nil {
+	if err := im.Check(t.Context(), nil); err != nil {
 		return nil, err
 	}
 	end := int64(0)

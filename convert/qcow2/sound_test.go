@@ -113,10 +113,10 @@ func TestOptionsLimit(t *testing.T) {
 func TestRatioLimit(t *testing.T) {
 	path := t.TempDir() + "/image"
 	writeImage(t, path, clusterOf('x', 64<<20), qcow2.WriterOptions{Compression: qcow2.Zlib})
-	if err := openFile(t, path, qcow2.Options{MaxRatio: 100}).Check(t.Context()); !errors.Is(err, badimage.ErrUnsupported) {
+	if err := openFile(t, path, qcow2.Options{MaxRatio: 100}).Check(t.Context(), nil); !errors.Is(err, badimage.ErrUnsupported) {
 		t.Errorf("over the ratio: %v", err)
 	}
-	if err := openFile(t, path, qcow2.Options{}).Check(t.Context()); err != nil {
+	if err := openFile(t, path, qcow2.Options{}).Check(t.Context(), nil); err != nil {
 		t.Errorf("by default: %v", err)
 	}
 }

@@ -177,7 +177,7 @@ func TestVariants(t *testing.T) {
 			t.Parallel()
 			image := makeVariant(t, v)
 			im := openFile(t, image, qcow2.Options{})
-			if err := im.Check(t.Context()); err != nil {
+			if err := im.Check(t.Context(), nil); err != nil {
 				t.Fatalf("Check: %v", err)
 			}
 			if diff := cmp.Diff(mapOfQEMU(t, image), merged(t, im)); diff != "" {

@@ -133,7 +133,7 @@ func sameGuest(t *testing.T, path string, src *blocky) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := img.Check(t.Context()); err != nil {
+	if err := img.Check(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if img.Size() != src.size {

@@ -98,7 +98,7 @@ func TestWriterEvictsTables(t *testing.T) {
 	}
 	run(t, "qemu-img", "check", "-f", "qcow2", path)
 	im := openFile(t, path, qcow2.Options{})
-	if err := im.Check(t.Context()); err != nil {
+	if err := im.Check(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	for off := int64(0); off < im.Size(); off += qcow2.Window {

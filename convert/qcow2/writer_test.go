@@ -88,7 +88,7 @@ func TestWriterAgainstQEMU(t *testing.T) {
 					}
 					run(t, "qemu-img", "compare", "-f", "qcow2", "-F", "raw", image, raw)
 					im := openFile(t, image, qcow2.Options{})
-					if err := im.Check(t.Context()); err != nil {
+					if err := im.Check(t.Context(), nil); err != nil {
 						t.Errorf("Check: %v", err)
 					}
 					got := make([]byte, size)

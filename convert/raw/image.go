@@ -48,7 +48,7 @@ func (img *Image) Size() int64 { return img.size }
 func (img *Image) Info() Info { return Info{VirtualSize: img.size} }
 
 // Check has nothing to check: Open looked at all there is.
-func (img *Image) Check(context.Context) error { return nil }
+func (img *Image) Check(context.Context, <-chan struct{}) error { return nil }
 
 // ReadAt reads guest bytes. A source that ends before its size is an error,
 // io.ErrUnexpectedEOF.

@@ -51,7 +51,7 @@ func TestReadAt(t *testing.T) {
 	if _, err := img.ReadAt(p, -1); err == nil {
 		t.Error("ReadAt at -1 passed")
 	}
-	if err := img.Check(t.Context()); err != nil {
+	if err := img.Check(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
 }

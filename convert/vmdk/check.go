@@ -21,12 +21,16 @@ const (
 // Check checks the metadata of the whole image: that every table entry names
 // a place inside the file, that the tables, the grains and everything else
 // share no sector, that both directories say the same, that markers say what
-// the tables say, and that a stream holds nothing besides. It may run beside
-// reading. Its memory is bounded; its time is that of the tables, and of one
-// small read a compressed grain.
-func (img *Image) Check(ctx context.Context) error {
+// the tables say, and that a stream holds nothing besides. Its memory is
+// bounded; its time is that of the tables, and of one small read of each
+// compressed grain that ReadAt did not decode.
+//
+// It may run beside reading. When read is not nil it is closed after the last
+// ReadAt: until then Check looks at tables alone, and does what needs the
+// markers of compressed grains later, so that these are not fetched twice.
+func (img *Image) Check(ctx context.Context, read <-chan struct{}) error {
 	for _, e := range img.extents {
-		if err := e.check(ctx); err != nil {
+		if err := e.check(ctx, read); err != nil {
 			return err
 		}
 	}
@@ -34,26 +38,63 @@ func (img *Image) Check(ctx context.Context) error {
 }
 
 // check has nothing to check: openFlat looked at all there is.
-func (f *flat) check(ctx context.Context) error { return ctx.Err() }
+func (f *flat) check(ctx context.Context, _ <-chan struct{}) error { return ctx.Err() }
 
-func (s *sparse) check(ctx context.Context) error { return s.checkWindows(ctx, mapSectors) }
+func (s *sparse) check(ctx context.Context, read <-chan struct{}) error {
+	if read == nil || !s.h.compressed() {
+		return s.checkWindows(ctx, mapSectors)
+	}
+	if err := s.checkTables(ctx, mapSectors); err != nil {
+		return err
+	}
+	select {
+	case <-read:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return s.checkWindows(ctx, mapSectors)
+}
 
 // checkWindows checks in windows of so many sectors.
 func (s *sparse) checkWindows(ctx context.Context, window int64) error {
-	sectors := sectorsOf(s.file.size)
-	c := checker{s: s, claimed: newHostMap(min(sectors, window)), seed: maphash.MakeSeed()}
+	c := s.newChecker(window)
+	if err := c.windows(ctx, window); err != nil {
+		return err
+	}
+	return c.tail(ctx)
+}
+
+// checkTables does of a check what tables tell, and no more of compressed
+// grains than that no two begin at one place: what reads them is bounded by the
+// file then.
+func (s *sparse) checkTables(ctx context.Context, window int64) error {
+	c := s.newChecker(window)
+	c.starts = true
+	return c.windows(ctx, window)
+}
+
+func (s *sparse) newChecker(window int64) *checker {
+	return &checker{s: s, claimed: newHostMap(min(sectorsOf(s.file.size), window)), seed: maphash.MakeSeed()}
+}
+
+// windows makes a pass over each window of so many sectors.
+func (c *checker) windows(ctx context.Context, window int64) error {
+	sectors := sectorsOf(c.s.file.size)
 	for start := int64(0); start < sectors; start += window {
 		c.claimed.move(start, min(start+window, sectors))
 		if err := c.pass(ctx); err != nil {
 			return err
 		}
 	}
-	return c.tail(ctx)
+	return nil
 }
 
 // checker checks a sparse extent, in passes over windows of its file.
 type checker struct {
-	s       *sparse
+	s *sparse
+	// starts says that compressed grains claim the sector where they begin, so
+	// that nothing is read of them, and that gaps between claims mean nothing.
+	starts  bool
 	claimed *hostMap
 	seed    maphash.Seed
 	gaps    gapReader
@@ -77,7 +118,7 @@ func (c *checker) pass(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !c.s.footer {
+	if !c.s.footer || c.starts {
 		return nil
 	}
 	for start, end := range c.claimed.gaps(int64(c.s.h.overHead)) {
@@ -135,7 +176,7 @@ func (c *checker) marker(what string, at, sector int64, kind uint32, sectors uin
 		return nil
 	}
 	var p [markerSize]byte
-	if err := c.s.file.readFull(p[:], (sector-1)*sectorSize); err != nil {
+	if err := c.s.readTables(p[:], (sector-1)*sectorSize); err != nil {
 		return err
 	}
 	return parseMarker(p[:]).checkMetadata(what, (sector-1)*sectorSize, kind, sectors)
@@ -230,8 +271,15 @@ func (c *checker) grains(run tableRun) error {
 }
 
 // stored checks the marker of a compressed grain and tells the sectors that
-// it takes; 0 when none of them can lie in the window.
+// it takes; 0 when none of them can lie in the window. A grain that was decoded
+// had its marker checked.
 func (c *checker) stored(g, sector int64) (int64, error) {
+	if c.starts {
+		return 1, nil
+	}
+	if seen := c.s.seen.sectors(g); seen > 0 {
+		return seen, nil
+	}
 	if sector >= c.claimed.end || sector+sectorsOf(c.s.maxStored()) <= c.claimed.start {
 		return 0, nil
 	}
@@ -244,5 +292,5 @@ func (c *checker) stored(g, sector int64) (int64, error) {
 	if err := c.s.checkGrainMarker(m, g, at); err != nil {
 		return 0, err
 	}
-	return sectorsOf(grainMarkerSize + int64(m.size)), nil
+	return m.sectors(), nil
 }

@@ -37,7 +37,7 @@ func TestCorpus(t *testing.T) {
 			if img.Size() != size {
 				t.Fatalf("Size() = %d, want %d", img.Size(), size)
 			}
-			if err := img.Check(t.Context()); err != nil {
+			if err := img.Check(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
 			var g errgroup.Group

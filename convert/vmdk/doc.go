@@ -12,7 +12,8 @@
 // the descriptor, the places of the tables. [Image.Check] does the rest of the
 // metadata: every table entry lies inside the file, tables and grains share no
 // sector, markers agree with the tables. An operation on an image has not
-// succeeded before Check has. Grains themselves are checked as they are read.
+// succeeded before Check has. Grains themselves are checked as they are read, and
+// what was read of their markers then is not read again by a Check after that.
 //
 // [Create] writes a streamOptimized image: compressed grains with markers, in
 // ascending order, because readers of streams expect that.

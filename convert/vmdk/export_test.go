@@ -23,6 +23,15 @@ func (img *Image) CheckWindows(ctx context.Context, sectors int64) error {
 	return nil
 }
 
+// SeeTables makes an image remember the grains of so many tables.
+func (img *Image) SeeTables(n int) {
+	for _, e := range img.extents {
+		if s, ok := e.guest.(*sparse); ok {
+			s.seen = newSeenGrains(n)
+		}
+	}
+}
+
 // HostMap is a hostMap.
 type HostMap struct{ m *hostMap }
 

@@ -31,8 +31,13 @@ func FuzzOpen(f *testing.F) {
 		if img.Size() <= 0 || img.Size() > most {
 			t.Fatalf("Size() = %d", img.Size())
 		}
-		checked := img.Check(t.Context())
+		checked := img.Check(t.Context(), nil)
 		whole, err := readAll(img, img.Size())
+		read := make(chan struct{})
+		close(read)
+		if after := img.Check(t.Context(), read); (after == nil) != (checked == nil) {
+			t.Fatalf("Check = %v after the reading, %v before it", after, checked)
+		}
 		if err != nil {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/convert/vmdk"
 )
@@ -20,7 +21,7 @@ func inspect(ctx context.Context, file []byte) error {
 	if err != nil {
 		return err
 	}
-	err = img.Check(ctx)
+	err = img.Check(ctx, nil)
 	if windows := img.CheckWindows(ctx, int64(len(file)/sector/5+1)); (windows == nil) != (err == nil) {
 		return errors.New(fmt.Sprint("check: ", err, ", in five windows: ", windows))
 	}
@@ -28,6 +29,19 @@ func inspect(ctx context.Context, file []byte) error {
 		return err
 	}
 	_, err = readAll(img, img.Size())
+	return err
+}
+
+// pipeline does what inspect does as conversions do it: the check runs beside
+// the reading and ends after it. Each grain is remembered, or only those of one
+// table.
+func pipeline(ctx context.Context, file []byte, tables int) error {
+	img, err := vmdk.Open(bytes.NewReader(file), int64(len(file)), vmdk.Options{MaxSize: 1 << 30})
+	if err != nil {
+		return err
+	}
+	img.SeeTables(tables)
+	_, err = convert.Digest(ctx, img, convert.Options{})
 	return err
 }
 
@@ -234,12 +248,17 @@ func TestHostile(t *testing.T) {
 			base, ok := built[key]
 			if !ok {
 				base.file, base.layout = tt.base.build(t)
-				if err := inspect(t.Context(), base.file); err != nil {
+				if err := errors.Join(inspect(t.Context(), base.file), pipeline(t.Context(), base.file, 1), pipeline(t.Context(), base.file, 100)); err != nil {
 					t.Fatalf("the image is refused before it is broken: %v", err)
 				}
 				built[key] = base
 			}
 			err := inspect(t.Context(), tt.change(bytes.Clone(base.file), base.layout))
+			for _, tables := range []int{1, 100} {
+				if err := pipeline(t.Context(), tt.change(bytes.Clone(base.file), base.layout), tables); !errors.Is(err, tt.kind) {
+					t.Errorf("a conversion that remembers %d tables: got %v, want %v", tables, err, tt.kind)
+				}
+			}
 			var refusal *badimage.Error
 			if !errors.As(err, &refusal) {
 				t.Fatalf("got %v, want a refusal", err)

@@ -29,7 +29,7 @@ type extent struct {
 type guest interface {
 	readAt(p []byte, off int64) error
 	mapRange(ctx context.Context, off, length int64, m *merger) error
-	check(ctx context.Context) error
+	check(ctx context.Context, read <-chan struct{}) error
 	info() ExtentInfo
 }
 

@@ -46,6 +46,9 @@ func parseGrainMarker(p []byte) marker {
 	return marker{val: le.Uint64(p), size: le.Uint32(p[8:])}
 }
 
+// sectors is what a grain takes with its marker.
+func (m marker) sectors() int64 { return sectorsOf(grainMarkerSize + int64(m.size)) }
+
 func (m marker) encode(p []byte) {
 	le := binary.LittleEndian
 	le.PutUint64(p, m.val)

@@ -62,7 +62,7 @@ func TestReadsWhatQEMUWrites(t *testing.T) {
 			}
 			qemuImg(t, dir, "convert", "-f", "raw", "-O", "vmdk", "-o", options, "guest.raw", "x.vmdk")
 			img := openDir(t, dir, "x.vmdk")
-			if err := img.Check(t.Context()); err != nil {
+			if err := img.Check(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
 			got, err := readAll(img, img.Size())
@@ -130,7 +130,7 @@ func TestZeroedGrains(t *testing.T) {
 		t.Skipf("qemu-io: %v: %s", err, out)
 	}
 	img := openDir(t, dir, "x.vmdk")
-	if err := img.Check(t.Context()); err != nil {
+	if err := img.Check(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	var zeros int64
@@ -200,7 +200,7 @@ func TestEmptyLargeImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := img.Check(t.Context()); err != nil {
+	if err := img.Check(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	want := []mapped{{Length: 8 << 40, Zero: true}}

@@ -129,8 +129,8 @@ func (r *grainRange) run(entries []uint32, i, limit int) (j int, end int64) {
 	start := int64(entries[i]) * sectorSize
 	room := func(k int) int64 {
 		from := int64(entries[k]) * sectorSize
-		next := int64(entries[k+1]) * sectorSize
-		if present(entries[k+1]) && next > from && next-from <= s.maxStored()+sectorSize {
+		next := int64(nextGrain(entries[k+1:])) * sectorSize
+		if next > from && next-from <= s.maxStored()+sectorSize {
 			return next
 		}
 		return min(from+s.grainBytes+sectorSize, s.file.size)
@@ -147,6 +147,16 @@ func (r *grainRange) run(entries []uint32, i, limit int) (j int, end int64) {
 		end = next
 	}
 	return j, end
+}
+
+// nextGrain is the first entry that names a grain, or 0.
+func nextGrain(entries []uint32) uint32 {
+	for _, e := range entries {
+		if present(e) {
+			return e
+		}
+	}
+	return 0
 }
 
 // decodeLast decodes the last grain of a fetch, which stands at byte offset at
@@ -180,6 +190,7 @@ func (r *grainRange) decode(i int, at int64, data []byte) error {
 		return badimage.Corrupt(format, fmt.Sprintf("marker size of grain %d", g), at+8, badimage.Int(m.size),
 			"at most "+badimage.Int(room)+" before the next grain")
 	}
+	s.seen.add(g, m.sectors())
 	data = data[grainMarkerSize : grainMarkerSize+m.size]
 	p, guest := r.part(i, i+1)
 	if int64(len(p)) == s.grainBytes {

@@ -49,7 +49,7 @@ func TestVariants(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := img.Check(t.Context()); err != nil {
+			if err := img.Check(t.Context(), nil); err != nil {
 				t.Fatalf("Check: %v", err)
 			}
 			if err := img.CheckWindows(t.Context(), int64(len(file)/sector/3+1)); err != nil {

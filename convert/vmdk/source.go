@@ -79,6 +79,19 @@ func (c *tableCache) entries(file source, off int64, dst []uint32) error {
 	return nil
 }
 
+// read fills p with the bytes at off, which lie inside the file.
+func (c *tableCache) read(file source, p []byte, off int64) error {
+	for len(p) > 0 {
+		data, err := c.page(file, off/pageSize)
+		if err != nil {
+			return err
+		}
+		n := copy(p, data[off%pageSize:])
+		p, off = p[n:], off+int64(n)
+	}
+	return nil
+}
+
 func decodeEntries(dst []uint32, p []byte) {
 	for i := range dst {
 		dst[i] = binary.LittleEndian.Uint32(p[i*entrySize:])

@@ -25,6 +25,8 @@ type sparse struct {
 	// stored lends room for grains as they are in the file, grains for
 	// decoded ones.
 	stored, grains *buffers
+	// seen has the stored sizes of compressed grains that were decoded.
+	seen *seenGrains
 }
 
 // openSparse reads and checks a header, its copy at the end of the file, and
@@ -56,6 +58,7 @@ func openSparse(file source, tables *tableCache, opts Options) (*sparse, error) 
 	}
 	s.stored = newBuffers(opts.Arena, pageAlign+s.maxStored()+sectorSize)
 	s.grains = newBuffers(opts.Arena, s.grainBytes)
+	s.seen = newSeenGrains(maxSeen)
 	return s, nil
 }
 

@@ -63,7 +63,7 @@ func TestSplit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := img.Check(t.Context()); err != nil {
+			if err := img.Check(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
 			got, err := readAll(img, img.Size())

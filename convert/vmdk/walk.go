@@ -129,6 +129,16 @@ func (w *tableWalk) hole(index, count int64, sector uint32) error {
 	return w.visit(tableRun{index: index, count: count, sector: sector})
 }
 
+// readTables fills p with tables, or a marker, at off. Those of a stream may
+// each stand alone among the grains: pages are little enough that what reads them
+// before the grains costs little, where a source fetches more for a small read.
+func (s *sparse) readTables(p []byte, off int64) error {
+	if s.footer {
+		return s.tables.read(s.file, p, off)
+	}
+	return s.file.readFull(p, off)
+}
+
 // read reads and visits count tables that follow one another from sector on.
 func (w *tableWalk) read(ctx context.Context, index, count int64, sector uint32) error {
 	if w.raw == nil {
@@ -141,7 +151,7 @@ func (w *tableWalk) read(ctx context.Context, index, count int64, sector uint32)
 		}
 		n := min(count, walkTables)
 		raw := w.raw[:n*tableSectors*sectorSize]
-		if err := w.s.file.readFull(raw, int64(sector)*sectorSize); err != nil {
+		if err := w.s.readTables(raw, int64(sector)*sectorSize); err != nil {
 			return err
 		}
 		for i := range n {

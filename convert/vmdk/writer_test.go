@@ -82,7 +82,7 @@ func TestWriter(t *testing.T) {
 			w, path := create(t, int64(len(tt.guest)), vmdk.WriterOptions{Name: "x.vmdk"})
 			writeImage(t, w, tt.guest, tt.parallel, tt.order)
 			img := openCorpus(t, path, nil)
-			if err := img.Check(t.Context()); err != nil {
+			if err := img.Check(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
 			got, err := readAll(img, img.Size())
