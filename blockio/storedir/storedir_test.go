@@ -1,6 +1,7 @@
 package storedir_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -169,5 +170,52 @@ func TestGuarded(t *testing.T) {
 	}
 	if err := v.Remove(t.Context(), "seg/a"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Shards with a journal have what was written when they are opened after an end
+// that was none, and no journal after one that was.
+func TestJournal(t *testing.T) {
+	dir, shape := newStore(t)
+	d, err := storedir.Open(t.Context(), dir, storedir.Options{Journal: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := blockio.WriteObject(t.Context(), d.Volume, "rec/a", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	journals := func() (n int) {
+		for _, s := range shape.Shards {
+			if p, err := os.ReadFile(filepath.Join(s, "journal")); err == nil && bytes.Contains(p, []byte("rec/a")) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := journals(); n != len(shape.Shards) {
+		t.Errorf("%d journals have the object", n)
+	}
+	var lost []string // by a crash, which leaves the journals
+	for _, s := range shape.Shards[:2] {
+		kept, err := os.ReadFile(filepath.Join(s, "journal"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost = append(lost, string(kept))
+	}
+	if err := d.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := journals(); n != 0 {
+		t.Errorf("%d journals are left", n)
+	}
+	for i, s := range shape.Shards[:2] {
+		if err := errors.Join(os.RemoveAll(filepath.Join(s, "rec")), os.WriteFile(filepath.Join(s, "journal"), []byte(lost[i]), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d = open(t, dir, storedir.Options{})
+	if got, err := blockio.ReadObject(t.Context(), d.Volume, "rec/a", 10); string(got) != "x" {
+		t.Errorf("after a crash: %q, %v", got, err)
 	}
 }
