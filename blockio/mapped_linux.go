@@ -2,6 +2,7 @@ package blockio
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -44,7 +45,12 @@ func ReleaseMapped(dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
+	lines := bufio.NewScanner(f)
+	lines.Buffer(make([]byte, 64<<10), 64<<10)
+	for within := []byte(dir + "/"); lines.Scan(); {
+		if !bytes.Contains(lines.Bytes(), within) {
+			continue // there are many, and parsing takes its time
+		}
 		name, whole := wholeMapping(lines.Text())
 		if whole.length == 0 || filepath.Dir(name) != dir {
 			continue
@@ -54,7 +60,7 @@ func ReleaseMapped(dir string) (err error) {
 			return fmt.Errorf("map %s anew: %w", name, errno)
 		}
 	}
-	return nil
+	return lines.Err()
 }
 
 // mapping is a range of addresses.

@@ -94,34 +94,3 @@ func (s *Store) checkManifest(ctx context.Context, id ManifestID) error {
 	}
 	return err
 }
-
-func (s *Store) checkSegments(ctx context.Context, r *CheckReport) error {
-	for _, st := range s.segments.list() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		dir, err := s.loadDirectory(ctx, st.id)
-		if _, there := s.segments.size(st.id); !there {
-			continue // removed in the meantime
-		}
-		r.Segments++
-		if err != nil {
-			r.add(err)
-			continue
-		}
-		for _, e := range dir.entries {
-			r.Chunks++
-			loc, ok, err := s.index.db.find(e.id)
-			switch {
-			case err != nil:
-				r.add(err)
-			case !ok:
-				// Garbage, of which a copy was removed: a manifest that names
-				// the chunk is a problem already.
-			case loc.segment == st.id && loc.entry != e:
-				r.add(fmt.Errorf("chunk %v of segment %v: the index has %+v, the directory %+v", e.id, st.id, loc.entry, e))
-			}
-		}
-	}
-	return nil
-}

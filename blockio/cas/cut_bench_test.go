@@ -34,7 +34,7 @@ func BenchmarkFingerprints(b *testing.B) {
 		_, _ = rng.Read(entries[i].id[:])
 	}
 	f.add(entries)
-	f.setComplete()
+	f.setComplete(databaseParts)
 	bytes := 0
 	for _, t := range f.tables {
 		bytes += len(t) * bucketTags * 2

@@ -36,8 +36,8 @@ const (
 // that a marker never outlives the chunks it vouches for.
 type database struct {
 	db *badger.DB
-	// stopBound ends what bounds the memory of the tables; nil when none are mapped.
-	stopBound func()
+	// resident bounds the memory of the tables; nil when none are mapped.
+	resident *residentBound
 }
 
 var errForeignIndex = errors.New("index of another store or layout")
@@ -95,7 +95,7 @@ func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d
 		return nil, errors.Join(err, d.close())
 	}
 	if dir != "" {
-		d.stopBound = boundResident(dir, log)
+		d.resident = boundResident(dir, log)
 	}
 	return d, nil
 }
@@ -144,9 +144,7 @@ func (d *database) claim(store StoreID) error {
 }
 
 func (d *database) close() error {
-	if d.stopBound != nil {
-		defer d.stopBound()
-	}
+	defer d.resident.stop()
 	if err := d.db.Close(); err != nil {
 		return fmt.Errorf("close index: %w", err)
 	}
@@ -155,6 +153,7 @@ func (d *database) close() error {
 
 // find looks a chunk up.
 func (d *database) find(id chunkID) (loc location, ok bool, err error) {
+	d.resident.read(residentLookup)
 	err = d.db.View(func(tx *badger.Txn) error {
 		item, err := tx.Get(keyOf(id))
 		if err != nil {
@@ -176,6 +175,7 @@ func (d *database) find(id chunkID) (loc location, ok bool, err error) {
 
 // put adds the chunks of a segment, and then the marker that says so.
 func (d *database) put(dir *directory) error {
+	d.resident.wake()
 	wb := d.db.NewWriteBatch()
 	defer wb.Cancel()
 	for i, e := range dir.entries {
@@ -194,6 +194,7 @@ func (d *database) put(dir *directory) error {
 
 // forget removes a segment's marker, and then what still points to the segment.
 func (d *database) forget(id SegmentID, entries []entry) error {
+	d.resident.wake()
 	wb := d.db.NewWriteBatch()
 	defer wb.Cancel()
 	if err := wb.Delete(marker(id)); err != nil {
@@ -229,22 +230,46 @@ func (d *database) segments() (map[SegmentID]bool, error) {
 	return found, err
 }
 
-// chunks calls each for every chunk that was there when it began. It looks at a part
-// of them at a time: what is looked at stays on the disk and in memory, also when a
-// merge has made it anew.
-func (d *database) chunks(ctx context.Context, each func(chunkID)) error {
-	for first := range 256 {
-		err := d.scan(ctx, []byte{chunkKey, byte(first)}, func(item *badger.Item) error {
-			if key := item.Key(); len(key) == 1+len(chunkID{}) {
-				each(chunkID(key[1:]))
-			}
-			return nil
+// chunks calls each for every chunk of a part that was there when it began.
+func (d *database) chunks(ctx context.Context, part byte, each func(chunkID)) error {
+	return d.scanPart(ctx, part, func(id chunkID, _ *badger.Item) error {
+		each(id)
+		return nil
+	})
+}
+
+// locations calls each for every chunk, of one part after another. It passes over those
+// whose location makes no sense: find says so of them.
+func (d *database) locations(ctx context.Context, each func(location)) error {
+	for part := range databaseParts {
+		err := d.scanPart(ctx, byte(part), func(id chunkID, item *badger.Item) error {
+			return item.Value(func(p []byte) error {
+				if loc, err := parseLocation(id, p); err == nil {
+					each(loc)
+				}
+				return nil
+			})
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// databaseParts is how many parts the chunks are looked at in, by the first byte of
+// the digest: what is looked at stays on the disk and in memory, also when a merge has
+// made it anew.
+const databaseParts = 256
+
+// scanPart calls each for every chunk of a part.
+func (d *database) scanPart(ctx context.Context, part byte, each func(chunkID, *badger.Item) error) error {
+	return d.scan(ctx, []byte{chunkKey, part}, func(item *badger.Item) error {
+		if key := item.Key(); len(key) == 1+len(chunkID{}) {
+			return each(chunkID(key[1:]), item)
+		}
+		return nil
+	})
 }
 
 // counts says how many chunks each segment has that are found there.
@@ -271,6 +296,7 @@ func (d *database) scan(ctx context.Context, prefix []byte, each func(*badger.It
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			d.resident.read(it.Item().EstimatedSize())
 			if err := each(it.Item()); err != nil {
 				return err
 			}

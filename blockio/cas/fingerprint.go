@@ -14,9 +14,9 @@ import (
 type fingerprints struct {
 	mu     sync.RWMutex
 	tables []tagTable // guarded by mu; new tags go to the last
-	// complete says that every chunk of the index is in the tables; until
-	// then all are possibly known. Guarded by mu.
-	complete bool
+	// complete says that every chunk of the index whose digest begins with a lower
+	// byte is in the tables; all others are possibly known. Guarded by mu.
+	complete int
 	last     int // tags in the last table; guarded by mu
 }
 
@@ -78,7 +78,7 @@ func (t tagTable) give(id chunkID) {
 func (f *fingerprints) maybe(id chunkID) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return !f.complete || f.hasLocked(id)
+	return int(id[0]) >= f.complete || f.hasLocked(id)
 }
 
 func (f *fingerprints) hasLocked(id chunkID) bool {
@@ -122,9 +122,10 @@ func (f *fingerprints) addLocked(id chunkID) {
 	}
 }
 
-// setComplete says that every chunk of the index was added.
-func (f *fingerprints) setComplete() {
+// setComplete says that every chunk of the index was added whose digest begins with
+// a byte lower than this.
+func (f *fingerprints) setComplete(below int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.complete = true
+	f.complete = below
 }

@@ -29,9 +29,13 @@ func (f *fingerprints) slots() int {
 func TestFingerprints(t *testing.T) {
 	const n = 100_000
 	var f fingerprints
-	if f.setComplete(); f.maybe(chunkID{1}) {
+	if f.setComplete(databaseParts); f.maybe(chunkID{1}) {
 		t.Error("an empty table knows a chunk")
 	}
+	if f.setComplete(1); f.maybe(chunkID{0, 1}) || !f.maybe(chunkID{1}) {
+		t.Error("a table that has a part of all chunks knows one of them, or that there is none of the others")
+	}
+	f.setComplete(databaseParts)
 	r := rand.New(rand.NewPCG(1, 2))
 	ids := make([]chunkID, n)
 	for i := range ids {
@@ -62,7 +66,7 @@ func TestFingerprints(t *testing.T) {
 func TestFingerprintsOfAnAdversary(t *testing.T) {
 	const n = 10_000
 	var f fingerprints
-	f.setComplete()
+	f.setComplete(databaseParts)
 	alike := func(i int) chunkID {
 		id := chunkID{31: byte(i)}
 		binary.LittleEndian.PutUint16(id[:], uint16(1+i%60_000))
@@ -90,7 +94,7 @@ func TestFingerprintsOfAnAdversary(t *testing.T) {
 // TestFingerprintsAgain adds the same chunks many times, as compaction does.
 func TestFingerprintsAgain(t *testing.T) {
 	var f fingerprints
-	f.setComplete()
+	f.setComplete(databaseParts)
 	ids := make([]entry, 1000)
 	r := rand.New(rand.NewPCG(5, 6))
 	for i := range ids {

@@ -246,20 +246,30 @@ func (x *index) flush() error {
 // remember loads the fingerprints in the background.
 func (x *index) remember() {
 	x.work.Go(func() {
-		var ids []entry
-		err := x.db.chunks(x.ctx, func(id chunkID) {
-			if ids = append(ids, entry{id: id}); len(ids) == 1<<10 {
-				x.marks.add(ids)
-				ids = ids[:0]
+		for part := range databaseParts {
+			err := x.rememberPart(byte(part))
+			if err == nil {
+				x.marks.setComplete(part + 1)
+				continue
 			}
-		})
-		x.marks.add(ids)
-		if err == nil {
-			x.marks.setComplete()
-		} else if x.ctx.Err() == nil {
-			x.log.Warn("unknown chunks will ask the index", "reason", err)
+			if x.ctx.Err() == nil {
+				x.log.Warn("unknown chunks will ask the index", "reason", err)
+			}
+			return
 		}
 	})
+}
+
+func (x *index) rememberPart(part byte) error {
+	var ids []entry
+	err := x.db.chunks(x.ctx, part, func(id chunkID) {
+		if ids = append(ids, entry{id: id}); len(ids) == 1<<10 {
+			x.marks.add(ids)
+			ids = ids[:0]
+		}
+	})
+	x.marks.add(ids)
+	return err
 }
 
 // forget drops a segment that is being removed.

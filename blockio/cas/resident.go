@@ -2,6 +2,8 @@ package cas
 
 import (
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/blockmill/blockmill/blockio"
@@ -11,62 +13,148 @@ const (
 	// residentMost is how many bytes of mapped files may be in memory before the
 	// tables of the database are taken out of it: the program itself is half of it.
 	residentMost = 48 << 20
-	// residentStep is by how much that must have grown since the last time: what
-	// others have mapped stays.
+	// residentRest is how long the tables are left alone once they were taken out:
+	// who looks up chunks at random has them all back soon, and each page costs a
+	// fault. At residentLimit they are not.
+	residentRest  = 300 * time.Millisecond
+	residentLimit = 72 << 20
+	// residentStep is by how much what is resident must have grown since the last
+	// time: what others have mapped stays.
 	residentStep = 16 << 20
-	// residentLook is how often it is looked at, residentRest how long the tables
-	// are left alone once they were taken out: who looks up chunks at random has them
-	// all back soon, and each page costs a fault.
-	residentLook = 25 * time.Millisecond
-	residentRest = 12 * residentLook
+
+	// residentReads is how many bytes are read of the tables before somebody looks
+	// at what is resident, residentLookup what a lookup counts for: the system maps
+	// the neighbours of a page along with it.
+	residentReads  = 2 << 20
+	residentLookup = 64 << 10
+	// residentSoon is how often it is looked at while tables are merged, which
+	// nobody counts, and residentLate when nothing changes.
+	residentSoon = 25 * time.Millisecond
+	residentLate = 64 * residentSoon
 )
 
-// boundResident takes the tables of a database out of the process's memory from time
-// to time, until it is stopped or the system does not let it. Badger maps its tables,
-// and each page that was looked at, also by a merge, counts as memory until its table
-// is gone: the whole index and more.
-func boundResident(dir string, log *slog.Logger) (stop func()) {
-	done, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(residentLook)
-		defer tick.Stop()
-		for b := (residentBound{dir: dir, most: residentMost}); ; {
-			select {
-			case <-done:
-				return
-			case now := <-tick.C:
-				if err := b.look(now); err != nil {
-					log.Debug("the tables of the index stay in memory", "reason", err)
-					return
-				}
+// residentBound takes the tables of a database out of the process's memory from time
+// to time. Badger maps its tables, and each page that was looked at, also by a merge,
+// counts as memory until its table is gone: the whole index and more. All methods are
+// safe for concurrent use, and those of a nil bound do nothing.
+type residentBound struct {
+	// Immutable.
+	dir               string
+	log               *slog.Logger
+	most, limit, step int64 // bytes
+	wakes             chan struct{}
+	done, stopped     chan struct{}
+
+	reads atomic.Int64 // bytes since the last look
+
+	mu       sync.Mutex
+	resident int64     // bytes at the last look; guarded by mu
+	kept     int64     // bytes that were left the last time; guarded by mu
+	rest     time.Time // not before, unless at the limit; guarded by mu
+	refused  bool      // by the system; guarded by mu
+}
+
+// boundResident begins to bound the tables in a directory, until it is stopped or the
+// system does not let it.
+func boundResident(dir string, log *slog.Logger) *residentBound {
+	b := newResidentBound(dir, log)
+	go b.watch()
+	return b
+}
+
+func newResidentBound(dir string, log *slog.Logger) *residentBound {
+	return &residentBound{
+		dir: dir, log: log, most: residentMost, limit: residentLimit, step: residentStep,
+		wakes: make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
+	}
+}
+
+func (b *residentBound) stop() {
+	if b != nil {
+		close(b.done)
+		<-b.stopped
+	}
+}
+
+// read counts bytes that are about to be read of the tables. At the limit it waits
+// until they are out of memory, so that reads cannot outrun that.
+func (b *residentBound) read(n int64) {
+	if b == nil || b.reads.Add(n) < residentReads {
+		return
+	}
+	b.reads.Store(0)
+	b.look(time.Time{})
+}
+
+// wake says that tables will be merged.
+func (b *residentBound) wake() {
+	if b == nil {
+		return
+	}
+	select {
+	case b.wakes <- struct{}{}:
+	default:
+	}
+}
+
+// watch looks soon after the last change or wake, and less and less often then.
+func (b *residentBound) watch() {
+	defer close(b.stopped)
+	pause := time.Duration(residentSoon)
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		wakes := b.wakes
+		if pause == residentSoon {
+			wakes = nil // one that comes now is for the next pause
+		}
+		select {
+		case <-b.done:
+			return
+		case <-wakes:
+			pause = residentSoon
+		case now := <-timer.C:
+			if b.look(now) {
+				pause = residentSoon
+			} else {
+				pause = min(2*pause, residentLate)
 			}
 		}
-	}()
-	return func() { close(done); <-stopped }
-}
-
-// residentBound is when the tables in a directory are taken out of memory next.
-type residentBound struct {
-	dir  string
-	most int64     // bytes that must be resident
-	rest time.Time // not before
-}
-
-func (b *residentBound) look(now time.Time) error {
-	if now.Before(b.rest) {
-		return nil
+		timer.Reset(pause)
 	}
-	resident, err := blockio.ResidentFiles()
-	if err != nil || resident < b.most {
+}
+
+// look takes the tables out of memory when it is time: at the limit, or when they
+// have rested until now. It says whether what is resident has changed.
+func (b *residentBound) look(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refused {
+		return false
+	}
+	before := b.resident
+	if err := b.lookLocked(now); err != nil {
+		b.log.Debug("the tables of the index stay in memory", "reason", err)
+		b.refused = true
+	}
+	return b.resident != before
+}
+
+func (b *residentBound) lookLocked(now time.Time) (err error) {
+	if b.resident, err = blockio.ResidentFiles(); err != nil {
 		return err
+	}
+	most := b.limit
+	if now.After(b.rest) {
+		most = b.most
+	}
+	if b.resident < max(most, b.kept+b.step) {
+		return nil
 	}
 	if err := blockio.ReleaseMapped(b.dir); err != nil {
 		return err
 	}
-	if resident, err = blockio.ResidentFiles(); err != nil {
-		return err
-	}
-	b.most, b.rest = max(residentMost, resident+residentStep), now.Add(residentRest)
-	return nil
+	b.kept, err = blockio.ResidentFiles()
+	b.resident, b.rest = b.kept, time.Now().Add(residentRest)
+	return err
 }
