@@ -12,11 +12,12 @@ import (
 	"syscall"
 )
 
-// Limits that keep a command's peak resident memory within 256 MiB. The
-// arena's buffers are most of it; the rest is the Go heap, which is collected
-// early rather than let grow.
+// Limits that keep a command's peak resident memory within 256 MiB. The arena's
+// buffers are most of it where images are large, the Go heap and the tables of the
+// index where a store has many chunks: the heap is collected early rather than let
+// grow.
 const (
-	goMemory = 160 << 20
+	goMemory = 112 << 20
 	goGC     = 50
 )
 
