@@ -1,9 +1,11 @@
 package operation_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -208,9 +210,56 @@ func TestPrunedByMany(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if page, _, err := e.List(operation.Query{Folder: "f", Size: 1000}); err != nil || len(page) > 16 {
-		t.Errorf("%d are left, %v", len(page), err)
+	if page, _, err := e.List(operation.Query{Folder: "f", Size: 1000}); err != nil || len(page) > 9 {
+		t.Errorf("%d are left, want at most 9, %v", len(page), err)
 	}
+}
+
+// What ends while somebody prunes, who has looked at the history already, is not
+// left for later.
+func TestPrunedBesideAnother(t *testing.T) {
+	var e *operation.Engine
+	end := func(n int) {
+		for range n {
+			what := spec("do")
+			what.Inline = true
+			if _, err := e.Submit(t.Context(), what); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	// The database is away while the first who is to prune does; that is logged.
+	ended := 0
+	var giveBack func()
+	e = open(t, operation.Options{
+		HistoryCount: 8,
+		Ended: func(operation.Info, *opb.Operation) {
+			if ended++; ended == 10 {
+				giveBack = operation.WithoutDatabase(e)
+			}
+		},
+		Logger: slog.New(slog.NewTextHandler(writerFunc(func(p []byte) {
+			if giveBack == nil || !bytes.Contains(p, []byte("stay in the database")) {
+				return
+			}
+			giveBack()
+			giveBack = nil
+			end(20)
+		}), nil)),
+	}, newScript())
+	defer closeEngine(t, e)
+	end(10)
+	if page, _, err := e.List(operation.Query{Folder: "f", Size: 1000}); ended != 30 || err != nil || len(page) > 9 {
+		t.Errorf("%d of %d are left, want at most 9 of 30, %v", len(page), ended, err)
+	}
+}
+
+// writerFunc is called for each write.
+type writerFunc func(p []byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
 }
 
 func TestPages(t *testing.T) {

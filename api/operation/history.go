@@ -10,7 +10,6 @@ import (
 type history struct{ ended []*job }
 
 func (h *history) push(j *job) { h.ended = append(h.ended, j) }
-func (h *history) length() int { return len(h.ended) }
 
 func (h *history) sort() {
 	slices.SortFunc(h.ended, func(a, b *job) int { return a.ended.Compare(b.ended) })
@@ -46,13 +45,28 @@ func (e *Engine) pruneAlways() {
 	}
 }
 
+// overfull says whether so many operations have ended that some must be forgotten
+// before their time; an eighth more than the bound are forgotten together.
+func (h *history) overfull(count int) bool { return len(h.ended) > count+count/8 }
+
 // prune forgets operations that ended too long ago, or that are too many, and
-// their idempotency keys with them. While somebody does, nobody else has to.
+// their idempotency keys with them. While somebody does, nobody else has to: he
+// looks again at what was left to him.
 func (e *Engine) prune(now time.Time) {
-	if !e.pruning.TryLock() {
-		return
+	for e.pruning.TryLock() {
+		e.pruneAll(now)
+		e.pruning.Unlock()
+		e.mu.Lock()
+		over := e.history.overfull(e.opts.HistoryCount)
+		e.mu.Unlock()
+		if !over {
+			return
+		}
 	}
-	defer e.pruning.Unlock()
+}
+
+// pruneAll forgets all that prune has to. The caller holds pruning.
+func (e *Engine) pruneAll(now time.Time) {
 	for {
 		e.mu.Lock()
 		old := e.history.cut(e.opts.HistoryCount, now.Add(-e.opts.HistoryAge), pruneBatch)

@@ -199,7 +199,7 @@ func (e *Engine) conclude(j *job, op, kept *opb.Operation) {
 	e.history.push(j)
 	j.changeLocked()
 	info := j.infoLocked()
-	over := e.history.length() > e.opts.HistoryCount+e.opts.HistoryCount/8
+	over := e.history.overfull(e.opts.HistoryCount)
 	e.mu.Unlock()
 	e.opts.Metrics.ended(j.kind, op)
 	if e.opts.Ended != nil {
