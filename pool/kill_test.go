@@ -156,21 +156,30 @@ func killOnce(t *testing.T, dir string, disks map[string]string) (said int) {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
+	first := make(chan struct{}) // closed at its first word, or at its end without one
 	wg.Go(func() {
+		begun := sync.OnceFunc(func() { close(first) })
+		defer begun()
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if what, id, ok := strings.Cut(lines.Text(), " "); ok {
 				disks[id] = what
 				said++
+				begun()
 			}
 		}
 	})
 	// It is killed once it works: after its first word, and a while.
-	time.Sleep(time.Duration(30+rand.IntN(250)) * time.Millisecond)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
+	late := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	<-first
+	if late.Stop() {
+		time.Sleep(time.Duration(rand.IntN(250)) * time.Millisecond)
 	}
+	killErr := cmd.Process.Kill()
 	wg.Wait()
-	if err := cmd.Wait(); err == nil || stderr.Len() > 0 {
+	switch err := cmd.Wait(); {
+	case said == 0:
+		t.Fatalf("the child said nothing: %v, %v: %s", killErr, err, stderr.String())
+	case killErr != nil || err == nil || stderr.Len() > 0:
 		t.Fatalf("the child ended by itself: %v: %s", err, stderr.String())
 	}
 	return said

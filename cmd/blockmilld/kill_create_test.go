@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"syscall"
@@ -50,20 +52,22 @@ func emptyDisk() object {
 }
 
 // createMany sends creates of disks at once, each with a key of its own, and calls
-// enough when some of them are acknowledged. It returns the operations of those
-// that were, by their keys.
+// enough when some of them are acknowledged, as they must be. It returns the
+// operations of those that were, by their keys.
 func (p *process) createMany(prefix string, some int, enough func()) map[string]string {
 	p.t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	acked := make(map[string]string)
+	var failed error // the first
 	for i := range 2 * some {
 		wg.Go(func() {
 			key := fmt.Sprintf("%s-%d", prefix, i)
-			id := p.tryCreate(key)
+			id, err := p.tryCreate(key)
 			mu.Lock()
 			defer mu.Unlock()
-			if id == "" {
+			if err != nil {
+				failed = cmp.Or(failed, err)
 				return
 			}
 			acked[key] = id
@@ -73,33 +77,39 @@ func (p *process) createMany(prefix string, some int, enough func()) map[string]
 		})
 	}
 	wg.Wait()
+	if len(acked) < some {
+		p.t.Fatalf("%d of %d creates were acknowledged, want %d; one was not: %v\n%s", len(acked), 2*some, some, failed, p.log)
+	}
 	return acked
 }
 
-// tryCreate gives the operation of a create that is done when it is answered, empty
-// when there is no such answer.
-func (p *process) tryCreate(key string) string {
+// tryCreate gives the operation of a create that is done when it is answered.
+func (p *process) tryCreate(key string) (string, error) {
 	body, err := json.Marshal(emptyDisk())
 	if err != nil {
-		return ""
+		return "", err
 	}
 	req, err := http.NewRequestWithContext(p.t.Context(), "POST", p.scheme+"://"+p.rest+"/compute/v1/disks", bytes.NewReader(body))
 	if err != nil {
-		return ""
+		return "", err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", key)
 	resp, err := p.client.Do(req)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", err
+	}
 	var op struct {
 		ID   string
 		Done bool
 	}
-	if json.NewDecoder(resp.Body).Decode(&op) != nil || !op.Done {
-		return ""
+	if err := json.Unmarshal(answer, &op); err != nil || !op.Done {
+		return "", fmt.Errorf("status %d: %s", resp.StatusCode, answer)
 	}
-	return op.ID
+	return op.ID, nil
 }
