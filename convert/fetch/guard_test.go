@@ -157,6 +157,16 @@ func TestPublicAddresses(t *testing.T) {
 	}
 }
 
+// TestNoAddress has a name that stands for nothing.
+func TestNoAddress(t *testing.T) {
+	t.Parallel()
+	err := new(dialer).open(t, "https://name.example/", fetch.Options{Resolver: names()})
+	const want = `fetch https://name.example/: look up host "name.example": no such host`
+	if !errors.Is(err, fetch.ErrGone) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // TestMixedAddresses has a name with forbidden addresses and a public one.
 func TestMixedAddresses(t *testing.T) {
 	t.Parallel()

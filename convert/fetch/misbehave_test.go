@@ -209,7 +209,7 @@ var misbehaviours = []struct {
 	{"418", status(1, 418), nil, fetch.ErrGone, "418"},
 	{"429 for ever", status(1, 429), nil, fetch.ErrTemporary, "after 4 attempts: status 429"},
 	{"500 for ever", status(2, 500), nil, fetch.ErrTemporary, "status 500"},
-	{"503 that asks for an hour", status(1, 503, "Retry-After", "3600"), nil, fetch.ErrTemporary, "after 1 attempts"},
+	{"503 that asks for an hour", status(1, 503, "Retry-After", "3600"), nil, fetch.ErrTemporary, "after 1 attempts: status 503, to be asked again in 1h0m0s"},
 	{"503 now and then", func(s *server, n int64, w http.ResponseWriter, r *http.Request) {
 		if s.try(r)%3 != 0 {
 			status(1, 503, "Retry-After", "0")(s, n, w, r)

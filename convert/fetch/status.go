@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -37,7 +36,12 @@ type busyError struct {
 	after  time.Duration // that the server asks for; 0 when it does not
 }
 
-func (e *busyError) Error() string { return "status " + strconv.Itoa(e.status) }
+func (e *busyError) Error() string {
+	if e.after == 0 {
+		return fmt.Sprintf("status %d", e.status)
+	}
+	return fmt.Sprintf("status %d, to be asked again in %v", e.status, e.after.Round(time.Second))
+}
 
 // unsatisfiedError is a 416: the source has not what was asked for.
 type unsatisfiedError struct{ contentRange string }
@@ -96,7 +100,7 @@ func final(err error) (error, bool) {
 		return err, true
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		return fmt.Errorf("look up host %s: %w", quote(dns.Name), errors.Join(errNoHost, ErrGone)), true
+		return &noHostError{dns.Name}, true
 	}
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, record := errors.AsType[tls.RecordHeaderError](err)
@@ -107,7 +111,14 @@ func final(err error) (error, bool) {
 	return err, false
 }
 
-var (
-	errNoHost   = errors.New("no such host")
-	errDeadline = fmt.Errorf("the time for the whole source is over: %w", ErrTemporary)
-)
+// noHostError says that a name stands for no address. It matches ErrGone, whose words
+// are about a server that is there.
+type noHostError struct{ host string }
+
+func (e *noHostError) Error() string {
+	return fmt.Sprintf("look up host %s: no such host", quote(e.host))
+}
+
+func (e *noHostError) Is(target error) bool { return target == ErrGone }
+
+var errDeadline = fmt.Errorf("the time for the whole source is over: %w", ErrTemporary)
