@@ -2,37 +2,15 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
-
-	"github.com/blockmill/blockmill/api/auth"
 )
-
-// public are the services that need no subject: what a client asks before it can
-// know how to authenticate.
-var public = [...]string{
-	"/grpc.health.v1.Health/",
-	"/grpc.reflection.",
-	"/yandex.cloud.endpoint.ApiEndpointService/",
-}
-
-func isPublic(method string) bool {
-	for _, prefix := range public {
-		if strings.HasPrefix(method, prefix) {
-			return true
-		}
-	}
-	return false
-}
 
 // unary stands around every unary method, those that come by REST included.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
@@ -112,36 +90,4 @@ func (s *Server) statusError(err error) error {
 		return st.GRPCStatus().Err()
 	}
 	return status.FromProto(s.opts.Status(err)).Err()
-}
-
-// authenticated puts the caller's subject into the context.
-func (s *Server) authenticated(ctx context.Context, method string) (context.Context, error) {
-	subject, err := s.opts.Authenticator.Authenticate(peerFrom(ctx))
-	if err != nil {
-		if isPublic(method) {
-			return ctx, nil
-		}
-		return ctx, fmt.Errorf("%s: %w", method, err)
-	}
-	return auth.NewContext(ctx, subject), nil
-}
-
-type peerKey struct{}
-
-// peerFrom is the peer of a request: REST put it into the context, gRPC has it
-// with the connection. The token comes with each request.
-func peerFrom(ctx context.Context) auth.Peer {
-	p, ok := ctx.Value(peerKey{}).(auth.Peer)
-	if !ok {
-		if g, found := peer.FromContext(ctx); found {
-			if info, ours := g.AuthInfo.(peerInfo); ours {
-				p = info.peer
-			}
-		}
-	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	for _, header := range md.Get("authorization") {
-		p.Token = auth.BearerToken(header)
-	}
-	return p
 }
