@@ -245,7 +245,7 @@ func newAppender(ctx context.Context, s *Store) (*appender, error) {
 		return nil, err
 	}
 	opts := s.opts
-	size := int(alignUp(int64(opts.BufferSize), int64(unit)))
+	size := int(alignUp(int64(max(opts.BufferSize, opts.WriteSize)), int64(unit)))
 	slab, err := opts.Arena.Get(ctx, size*opts.Buffers)
 	if err != nil {
 		return nil, fmt.Errorf("take %d write buffers of %d bytes: %w", opts.Buffers, size, err)

@@ -44,6 +44,9 @@ type Options struct {
 	// the arena when the first session begins; by default 16 of 1 MiB, or
 	// smaller ones when that is more than a quarter of the arena.
 	BufferSize, Buffers int
+	// WriteSize is the length of the write buffers where a volume takes long
+	// writes faster: a multiple of 4 KiB, of no effect below BufferSize.
+	WriteSize int
 	// ReadBuffers are those for reading, of BufferSize too; by default 8.
 	ReadBuffers int
 	// CacheMemory bounds the decoded chunks that are kept for small reads; by
@@ -112,6 +115,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("options: %d write buffers, %d read buffers, %d open segments; expected 3, 1, 1 or more", o.Buffers, o.ReadBuffers, o.OpenSegments)
 	case o.BufferSize < 256<<10 || o.BufferSize > 64<<20 || o.BufferSize%objectAlign != 0:
 		return fmt.Errorf("options: buffers of %d bytes, expected a multiple of %d from 256 KiB to 64 MiB", o.BufferSize, objectAlign)
+	case o.WriteSize < 0 || o.WriteSize > 64<<20 || o.WriteSize%objectAlign != 0:
+		return fmt.Errorf("options: writes of %d bytes, expected a multiple of %d up to 64 MiB", o.WriteSize, objectAlign)
 	case o.IndexMemory < 1<<20:
 		return fmt.Errorf("options: index memory %d is less than 1 MiB", o.IndexMemory)
 	case len(o.Creator) > creatorSize:

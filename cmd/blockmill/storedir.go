@@ -76,8 +76,13 @@ func (a *app) openIn(ctx context.Context, d *storedir.Dir) (*openStore, error) {
 	return &openStore{Store: s, dir: d}, nil
 }
 
-// writeMemory bounds the write buffers of a store, which are whole rows.
-const writeMemory = 32 << 20
+const (
+	// writeMemory bounds the write buffers of a store, which are whole rows.
+	writeMemory = 32 << 20
+	// writeSize is how much is written at a time to a single shard, whose rows
+	// lie in one piece: with 1 MiB an import took about a tenth longer.
+	writeSize = 4 << 20
+)
 
 // storeOptions are those of the store in a directory.
 func (a *app) storeOptions(d *storedir.Dir) cas.Options {
@@ -85,7 +90,12 @@ func (a *app) storeOptions(d *storedir.Dir) cas.Options {
 	if a.guard {
 		opts.Volume = d.Guarded(a.reserve.bytes())
 	}
-	if row := d.Layout().Data * d.Layout().Unit; row > 1<<20 {
+	row := d.Layout().Data * d.Layout().Unit
+	if len(d.Layout().Shards) == 1 {
+		row *= (writeSize + row - 1) / row
+		opts.WriteSize = row
+	}
+	if row > 1<<20 {
 		opts.Buffers = min(max(4, writeMemory/row), 16)
 	}
 	if spaceLeft(a.storePath) < indexSpace {
