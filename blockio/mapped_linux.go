@@ -26,14 +26,16 @@ func ResidentFiles() (int64, error) {
 	return files * int64(os.Getpagesize()), nil
 }
 
-// ReleaseMapped takes the shared mappings of the files in a directory out of the
+// ReleaseMapped takes the shared mappings of some files in a directory out of the
 // process's memory. They stay mapped, and their pages in the page cache, from where
 // the next access takes them.
 //
-// What is mapped is known from a list only, and may be unmapped by its owner before
-// its turn comes: madvise would drop the bytes of what took its place. So each is
-// mapped anew where it is with remap_file_pages, which refuses what is not shared.
-func ReleaseMapped(dir string) (err error) {
+// The caller keeps the files mapped, whole and where they are, until it returns. What
+// is mapped is known from a list only: of a file that another has taken the place of
+// meanwhile, in part or further below, its first pages would be mapped in the middle
+// of the other. Remap_file_pages refuses at least what is not shared, whose bytes
+// madvise would drop.
+func ReleaseMapped(dir string, files map[string]bool) (err error) {
 	if dir, err = filepath.Abs(dir); err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
@@ -52,7 +54,7 @@ func ReleaseMapped(dir string) (err error) {
 			continue // there are many, and parsing takes its time
 		}
 		name, whole := wholeMapping(lines.Text())
-		if whole.length == 0 || filepath.Dir(name) != dir {
+		if whole.length == 0 || filepath.Dir(name) != dir || !files[filepath.Base(name)] {
 			continue
 		}
 		_, _, errno := unix.Syscall6(unix.SYS_REMAP_FILE_PAGES, whole.start, whole.length, 0, 0, unix.MAP_NONBLOCK, 0)

@@ -12,14 +12,15 @@ import (
 )
 
 // TestReleaseMapped releases a mapping with written bytes and leaves those beside it
-// alone: one of another directory, one that is private.
+// alone: one of another directory, one that is private, one that is not named.
 func TestReleaseMapped(t *testing.T) {
 	const size = 8 << 20
 	dir := t.TempDir()
 	released := mapFile(t, filepath.Join(dir, "a b"), size, unix.MAP_SHARED)
 	private := mapFile(t, filepath.Join(dir, "private"), size, unix.MAP_PRIVATE)
-	other := mapFile(t, filepath.Join(t.TempDir(), "other"), size, unix.MAP_SHARED)
-	all := [][]byte{released, private, other}
+	unnamed := mapFile(t, filepath.Join(dir, "b"), size, unix.MAP_SHARED)
+	other := mapFile(t, filepath.Join(t.TempDir(), "a b"), size, unix.MAP_SHARED)
+	all := [][]byte{released, private, unnamed, other}
 	for i, m := range all {
 		for at := range m {
 			m[at] = byte(i + 1)
@@ -29,7 +30,7 @@ func TestReleaseMapped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := blockio.ReleaseMapped(dir); err != nil {
+	if err := blockio.ReleaseMapped(dir, map[string]bool{"a b": true, "private": true}); err != nil {
 		t.Fatal(err)
 	}
 	after, err := blockio.ResidentFiles()

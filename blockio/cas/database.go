@@ -11,6 +11,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/table"
 )
 
 // The keys of the database begin with what they are. Its values are of no
@@ -95,7 +96,7 @@ func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d
 		return nil, errors.Join(err, d.close())
 	}
 	if dir != "" {
-		d.resident = boundResident(dir, log)
+		d.resident = boundResident(dir, d.withTables, log)
 	}
 	return d, nil
 }
@@ -144,7 +145,7 @@ func (d *database) claim(store StoreID) error {
 }
 
 func (d *database) close() error {
-	defer d.resident.stop()
+	d.resident.stop()
 	if err := d.db.Close(); err != nil {
 		return fmt.Errorf("close index: %w", err)
 	}
@@ -302,6 +303,26 @@ func (d *database) scan(ctx context.Context, prefix []byte, each func(*badger.It
 			}
 		}
 		return nil
+	})
+}
+
+// withTables calls use with the files of tables that no merge removes until it
+// returns: an iterator holds those that there were before it and are still there.
+func (d *database) withTables(use func(files map[string]bool) error) error {
+	before := make(map[uint64]bool)
+	for _, t := range d.db.Tables() {
+		before[t.ID] = true
+	}
+	return d.db.View(func(tx *badger.Txn) error {
+		it := tx.NewIterator(badger.IteratorOptions{})
+		defer it.Close()
+		files := make(map[string]bool)
+		for _, t := range d.db.Tables() {
+			if before[t.ID] {
+				files[table.IDToFilename(t.ID)] = true
+			}
+		}
+		return use(files)
 	})
 }
 

@@ -39,7 +39,9 @@ const (
 // safe for concurrent use, and those of a nil bound do nothing.
 type residentBound struct {
 	// Immutable.
-	dir               string
+	dir string
+	// tables calls use with the names of tables that stay mapped until it returns.
+	tables            func(use func(files map[string]bool) error) error
 	log               *slog.Logger
 	most, limit, step int64 // bytes
 	wakes             chan struct{}
@@ -56,15 +58,15 @@ type residentBound struct {
 
 // boundResident begins to bound the tables in a directory, until it is stopped or the
 // system does not let it.
-func boundResident(dir string, log *slog.Logger) *residentBound {
-	b := newResidentBound(dir, log)
+func boundResident(dir string, tables func(func(map[string]bool) error) error, log *slog.Logger) *residentBound {
+	b := newResidentBound(dir, tables, log)
 	go b.watch()
 	return b
 }
 
-func newResidentBound(dir string, log *slog.Logger) *residentBound {
+func newResidentBound(dir string, tables func(func(map[string]bool) error) error, log *slog.Logger) *residentBound {
 	return &residentBound{
-		dir: dir, log: log, most: residentMost, limit: residentLimit, step: residentStep,
+		dir: dir, tables: tables, log: log, most: residentMost, limit: residentLimit, step: residentStep,
 		wakes: make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
@@ -151,7 +153,8 @@ func (b *residentBound) lookLocked(now time.Time) (err error) {
 	if b.resident < max(most, b.kept+b.step) {
 		return nil
 	}
-	if err := blockio.ReleaseMapped(b.dir); err != nil {
+	err = b.tables(func(files map[string]bool) error { return blockio.ReleaseMapped(b.dir, files) })
+	if err != nil {
 		return err
 	}
 	b.kept, err = blockio.ResidentFiles()

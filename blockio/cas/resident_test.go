@@ -1,15 +1,20 @@
 package cas
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/table"
 	"golang.org/x/sys/unix"
 
 	"github.com/blockmill/blockmill/blockio"
@@ -38,6 +43,9 @@ func mapTable(t *testing.T, dir string, size int) []byte {
 	return m
 }
 
+// mappedTable names the file of mapTable.
+func mappedTable(use func(map[string]bool) error) error { return use(map[string]bool{"table": true}) }
+
 // touch makes all of a mapping resident.
 func touch(m []byte) {
 	for at := 0; at < len(m); at += os.Getpagesize() {
@@ -61,7 +69,7 @@ func TestResidentLimit(t *testing.T) {
 	dir := t.TempDir()
 	table := mapTable(t, dir, 64*piece)
 	base := residentFiles(t)
-	b := newResidentBound(dir, slog.New(slog.DiscardHandler))
+	b := newResidentBound(dir, mappedTable, slog.New(slog.DiscardHandler))
 	b.most, b.limit, b.step = 0, base+above, 0
 	b.rest = time.Now().Add(time.Hour)
 	most := int64(0)
@@ -81,7 +89,7 @@ func TestResidentRest(t *testing.T) {
 	const size = 16 << 20
 	dir := t.TempDir()
 	table := mapTable(t, dir, size)
-	b := newResidentBound(dir, slog.New(slog.DiscardHandler))
+	b := newResidentBound(dir, mappedTable, slog.New(slog.DiscardHandler))
 	b.most, b.limit = 0, 1<<40
 	for _, at := range []struct {
 		name string
@@ -115,7 +123,7 @@ func TestResidentWake(t *testing.T) {
 	dir := t.TempDir()
 	table := mapTable(t, dir, size)
 	synctest.Test(t, func(t *testing.T) {
-		b := newResidentBound(dir, slog.New(slog.DiscardHandler))
+		b := newResidentBound(dir, mappedTable, slog.New(slog.DiscardHandler))
 		b.most, b.step = 0, size/2
 		go b.watch()
 		defer b.stop()
@@ -148,7 +156,7 @@ func TestDatabaseResident(t *testing.T) {
 	}()
 	db.resident.stop() // reads alone keep the limit
 	base := residentFiles(t)
-	b := newResidentBound(filepath.Join(dir, databaseDir), log)
+	b := newResidentBound(filepath.Join(dir, databaseDir), db.withTables, log)
 	b.limit, b.step, b.rest = base+above, 0, time.Now().Add(time.Hour)
 	close(b.stopped)
 	db.resident = b
@@ -183,6 +191,37 @@ func TestDatabaseResident(t *testing.T) {
 	}
 }
 
+// TestTablesStay merges all tables into others while they are in use: they stay
+// mapped, so that nothing else is where they were.
+func TestTablesStay(t *testing.T) {
+	dir := t.TempDir()
+	fillDatabase(t, dir, 10, 4_000)
+	db, err := openDatabase(dir, 1<<20, StoreID{1}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.withTables(func(files map[string]bool) error {
+		if len(files) == 0 {
+			t.Error("no table stays")
+		}
+		for there := db.db.Tables; slices.ContainsFunc(there(), func(t badger.TableInfo) bool {
+			return files[table.IDToFilename(t.ID)]
+		}); {
+			putRandom(t, db, 10, 4_000)
+		}
+		maps, err := os.ReadFile("/proc/self/maps")
+		for name := range files {
+			if !bytes.Contains(maps, []byte(filepath.Join(dir, databaseDir, name)+"\n")) {
+				t.Errorf("table %s is not mapped any more", name)
+			}
+		}
+		return err
+	})
+	if err := errors.Join(err, db.close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // fillDatabase makes a database of segments of random chunks.
 func fillDatabase(t *testing.T, dir string, segments, each int) []chunkID {
 	t.Helper()
@@ -190,8 +229,17 @@ func fillDatabase(t *testing.T, dir string, segments, each int) []chunkID {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ids := putRandom(t, db, segments, each)
+	if err := db.close(); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// putRandom puts segments of random chunks into a database.
+func putRandom(t *testing.T, db *database, segments, each int) (ids []chunkID) {
+	t.Helper()
 	r := rand.New(rand.NewPCG(7, 8))
-	var ids []chunkID
 	for n := range segments {
 		var id SegmentID
 		binary.LittleEndian.PutUint64(id[:], uint64(n))
@@ -203,9 +251,6 @@ func fillDatabase(t *testing.T, dir string, segments, each int) []chunkID {
 		if err := db.put(newDirectory(id, entries)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := db.close(); err != nil {
-		t.Fatal(err)
 	}
 	return ids
 }
