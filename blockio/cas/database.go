@@ -1,6 +1,7 @@
 package cas
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -193,7 +195,8 @@ func (d *database) put(dir *directory) error {
 	return nil
 }
 
-// forget removes a segment's marker, and then what still points to the segment.
+// forget removes a segment's marker, and then what still points to the segment. It
+// looks in the order of the keys, in which the same pages serve several.
 func (d *database) forget(id SegmentID, entries []entry) error {
 	d.resident.wake()
 	wb := d.db.NewWriteBatch()
@@ -201,7 +204,8 @@ func (d *database) forget(id SegmentID, entries []entry) error {
 	if err := wb.Delete(marker(id)); err != nil {
 		return fmt.Errorf("forget segment %v: %w", id, err)
 	}
-	for _, e := range entries {
+	sorted := slices.SortedFunc(slices.Values(entries), func(a, b entry) int { return bytes.Compare(a.id[:], b.id[:]) })
+	for _, e := range sorted {
 		loc, ok, err := d.find(e.id)
 		if err != nil {
 			return err
