@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/xxh64"
 	"github.com/cespare/xxhash/v2"
 )
 
@@ -97,6 +98,7 @@ type span struct{ off, len uint32 }
 // shorter than the grid is treated as a whole one.
 func (c Cut) appendSpans(dst []span, window []byte) []span {
 	var start, end uint32 // the chunk being gathered is [start, end)
+	sums := blockSums{cut: c, window: window}
 	for at := uint32(0); at < uint32(len(window)); at += grid {
 		block := window[at:min(at+grid, uint32(len(window)))]
 		zero := blockio.IsZero(block)
@@ -105,7 +107,7 @@ func (c Cut) appendSpans(dst []span, window []byte) []span {
 				start = at
 			}
 			end = at + uint32(len(block))
-			if !c.ends(block, at, end-start) {
+			if !c.ends(block, at, end-start, &sums) {
 				continue
 			}
 		}
@@ -122,7 +124,7 @@ func (c Cut) appendSpans(dst []span, window []byte) []span {
 
 // ends says whether a chunk ends with this block, which lies at offset at and
 // makes it length bytes long.
-func (c Cut) ends(block []byte, at, length uint32) bool {
+func (c Cut) ends(block []byte, at, length uint32, sums *blockSums) bool {
 	switch {
 	case c.Kind == CutFixed:
 		return (at+grid)%c.Max == 0
@@ -133,17 +135,48 @@ func (c Cut) ends(block []byte, at, length uint32) bool {
 	case length < c.Min:
 		return false
 	}
-	return c.hash(block)&(1<<c.Bits-1) == 0
+	return sums.of(at)&(1<<c.Bits-1) == 0
 }
 
-func (c Cut) hash(block []byte) uint64 {
-	if c.Seed == 0 {
-		return xxhash.Sum64(block)
+// blockSums are the hashes of a window's blocks, a few of them made ahead: they are
+// asked for in the order of the blocks, and most of them are.
+type blockSums struct {
+	cut    Cut
+	window []byte
+
+	from, to int // blocks whose hashes are there
+	sums     [xxh64.MaxLanes]uint64
+	parts    [xxh64.MaxLanes][]byte
+}
+
+// of is the hash of the block at offset at.
+func (b *blockSums) of(at uint32) uint64 {
+	i := int(at / grid)
+	if i < b.from || i >= b.to {
+		b.fill(i)
 	}
-	var d xxhash.Digest
-	d.ResetWithSeed(c.Seed)
-	_, _ = d.Write(block) // never an error
-	return d.Sum64()
+	return b.sums[i-b.from]
+}
+
+// fill makes the hashes of the blocks from first on.
+func (b *blockSums) fill(first int) {
+	b.from, b.to = first, first
+	if b.cut.Seed != 0 {
+		var d xxhash.Digest
+		d.ResetWithSeed(b.cut.Seed)
+		_, _ = d.Write(b.block(first)) // never an error
+		b.sums[0], b.to = d.Sum64(), first+1
+		return
+	}
+	for b.to < first+xxh64.Lanes() && b.to*grid < len(b.window) {
+		b.parts[b.to-first] = b.block(b.to)
+		b.to++
+	}
+	xxh64.SumMany(b.sums[:], b.parts[:b.to-first])
+}
+
+func (b *blockSums) block(i int) []byte {
+	return b.window[i*grid : min((i+1)*grid, len(b.window))]
 }
 
 // cutSize is the encoded length of a Cut.

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/xxh64"
 )
 
 // want is a part of a chunk and where it goes: the decoded bytes from skip on
@@ -90,27 +91,46 @@ func (s *Store) fetchRun(ctx context.Context, reads *readBuffers, wants []want) 
 	if err := readFull(obj, object, buf[:n], start); err != nil {
 		return err
 	}
-	for i := range wants {
-		if i > 0 {
-			blockio.Yield()
-		}
-		w := &wants[i]
-		var stored []byte
-		check := func(p []byte) (err error) {
-			stored, err = openRecord(p, object, w.entry)
+	for len(wants) > 0 {
+		n := min(xxh64.Lanes(), len(wants))
+		if err := s.openRecords(obj, buf, start, wants[:n]); err != nil {
 			return err
 		}
-		record := buf[int64(w.off)-start:][:w.size()]
-		if err := check(record); err != nil {
-			if err := recheck(obj, record, int64(w.off), check, err); err != nil {
+		wants = wants[n:]
+	}
+	return nil
+}
+
+// openRecords serves a few wants of one segment, at most xxh64.Lanes, whose records
+// are in buf: bytes of the object from start on.
+func (s *Store) openRecords(obj *openObject, buf []byte, start int64, wants []want) error {
+	var records [xxh64.MaxLanes][]byte
+	var summed [xxh64.MaxLanes][]byte
+	var sums [xxh64.MaxLanes]uint64
+	for i, w := range wants {
+		records[i] = buf[int64(w.off)-start:][:w.size()]
+		summed[i] = w.summed(records[i])
+	}
+	xxh64.SumMany(sums[:], summed[:len(wants)])
+	object := obj.id.object()
+	for i := range wants {
+		w := &wants[i]
+		stored, err := openSummed(records[i], object, w.entry, sums[i])
+		if err != nil {
+			err = recheck(obj, records[i], int64(w.off), func(p []byte) (err error) {
+				stored, err = openRecord(p, object, w.entry)
 				return err
-			}
+			}, err)
+		}
+		if err != nil {
+			return err
 		}
 		if err := s.deliver(w, stored); err != nil {
 			return corrupt(object, int64(w.off), "%v chunk %v: %v", w.codec, w.id, err)
 		}
 		s.counters.readChunks.Add(1)
 		s.counters.readBytes.Add(int64(len(w.dst)))
+		blockio.Yield()
 	}
 	return nil
 }

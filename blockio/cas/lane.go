@@ -1,6 +1,11 @@
 package cas
 
-import "context"
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/blockmill/blockmill/blockio/xxh64"
+)
 
 // lane is a buffer of chunk records on its way into a segment. One worker at a
 // time holds it, so that filling it takes no lock and the chunks of a window
@@ -10,6 +15,9 @@ type lane struct {
 	buf     []byte  // one of the appender's buffers
 	n       int     // bytes used
 	entries []entry // offsets count from the buffer's start
+	sealed  int     // entries whose records have their checksum
+
+	parts [xxh64.MaxLanes][]byte // scratch of seal
 }
 
 // laneStart is where records begin in every lane: whichever is written first
@@ -18,12 +26,30 @@ const laneStart = segmentHeaderSize
 
 func (l *lane) free() []byte { return l.buf[l.n:] }
 
-// put seals a record whose stored bytes lie at their place already.
+// put adds a record whose stored bytes lie at their place already.
 func (l *lane) put(e entry) {
 	e.off = uint32(l.n)
-	sealRecord(l.free(), e)
+	putRecordHeader(l.free(), e)
 	l.n += int(e.size())
 	l.entries = append(l.entries, e)
+	if len(l.entries)-l.sealed == xxh64.Lanes() {
+		l.seal()
+	}
+}
+
+// seal gives the records that have none yet their checksums, which are made faster
+// of several at a time.
+func (l *lane) seal() {
+	var sums [xxh64.MaxLanes]uint64
+	entries := l.entries[l.sealed:]
+	for i, e := range entries {
+		l.parts[i] = e.summed(l.buf[e.off:])
+	}
+	xxh64.SumMany(sums[:], l.parts[:len(entries)])
+	for i, e := range entries {
+		binary.LittleEndian.PutUint64(l.buf[e.off:], sums[i])
+	}
+	l.sealed = len(l.entries)
 }
 
 // hold is a worker's use of the appender: at most one lane, given back by
@@ -45,6 +71,7 @@ func (a *appender) hold(ctx context.Context) (*hold, error) {
 
 func (h *hold) release() {
 	if h.lane != nil {
+		h.lane.seal()
 		h.a.putBack(h.lane)
 	}
 	<-h.a.turns
@@ -80,6 +107,7 @@ func (h *hold) copy(ctx context.Context, e entry, stored []byte) (*segmentState,
 	for int64(len(h.lane.free())) < e.size() { // a lane that was at rest may be full too
 		full := h.lane
 		h.lane = nil
+		full.seal()
 		h.a.flush(full)
 		if err := h.ensure(ctx); err != nil {
 			return nil, 0, err

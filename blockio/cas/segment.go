@@ -45,25 +45,30 @@ func (e entry) size() int64 { return recordHeaderSize + int64(e.stored) }
 // included.
 func (e entry) takes() int64 { return e.size() + entrySize }
 
-// sealRecord writes the header of a record whose stored bytes follow it in p.
-func sealRecord(p []byte, e entry) {
+// putRecordHeader writes the header of a record but for its checksum.
+func putRecordHeader(p []byte, e entry) {
 	copy(p[8:], chunkMagic)
 	copy(p[12:], e.id[:])
 	binary.LittleEndian.PutUint32(p[44:], e.stored)
 	binary.LittleEndian.PutUint32(p[48:], e.raw)
 	binary.LittleEndian.PutUint32(p[52:], uint32(e.codec))
-	binary.LittleEndian.PutUint64(p, xxhash.Sum64(p[8:recordHeaderSize+e.stored]))
 }
 
+// summed is what the checksum of a record is of, all of it but the checksum; p
+// begins with the record.
+func (e entry) summed(p []byte) []byte { return p[8:e.size()] }
+
 // openRecord checks a record against what the index or directory says of it, and
-// returns its stored bytes. P begins with the record.
+// returns its stored bytes.
 func openRecord(p []byte, object string, e entry) ([]byte, error) {
-	if int64(len(p)) < e.size() {
-		return nil, corrupt(object, int64(e.off), "record of %d bytes, expected %d", len(p), e.size())
-	}
+	return openSummed(p, object, e, xxhash.Sum64(e.summed(p)))
+}
+
+// openSummed is openRecord of a record whose checksum is known to be sum.
+func openSummed(p []byte, object string, e entry, sum uint64) ([]byte, error) {
 	p = p[:e.size()]
-	if got, want := xxhash.Sum64(p[8:]), binary.LittleEndian.Uint64(p); got != want {
-		return nil, corrupt(object, int64(e.off), "checksum %016x, expected %016x", got, want)
+	if want := binary.LittleEndian.Uint64(p); sum != want {
+		return nil, corrupt(object, int64(e.off), "checksum %016x, expected %016x", sum, want)
 	}
 	if found, err := parseRecord(p, e.off); err != nil || found != e {
 		return nil, corrupt(object, int64(e.off), "record of chunk %v, expected %v", found.id, e.id)

@@ -3,11 +3,12 @@ package stripe
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/blockmill/blockmill/blockio"
-	"github.com/cespare/xxhash/v2"
+	"github.com/blockmill/blockmill/blockio/xxh64"
 )
 
 // writer writes one object to all shards.
@@ -105,8 +106,8 @@ func (w *writer) accept(p []byte, off int64) error {
 // writeRun writes full rows of a single shard at once.
 func (w *writer) writeRun(p []byte, row int64) error {
 	unit := w.volume.geo.unit
-	for at := 0; at < len(p); at += unit {
-		w.shards[0].sum(row+int64(at/unit), xxhash.Sum64(p[at:at+unit]))
+	for i, sum := range sumUnits(slices.Collect(slices.Chunk(p, unit))) {
+		w.shards[0].sum(row+int64(i), sum)
 	}
 	w.shards[0].write(p, row*int64(unit))
 	return w.enough()
@@ -134,17 +135,25 @@ func (w *writer) writeRow(p []byte, row int64) error {
 	if err != nil {
 		return err
 	}
+	sums := sumUnits(units)
 	var wg sync.WaitGroup
 	for i, u := range units {
 		if s := &w.shards[i]; s.failure() == nil {
 			wg.Go(func() {
-				s.sum(row, xxhash.Sum64(u))
+				s.sum(row, sums[i])
 				s.write(u, row*int64(geo.unit))
 			})
 		}
 	}
 	wg.Wait()
 	return w.enough()
+}
+
+// sumUnits is the checksums of some units.
+func sumUnits(units [][]byte) []uint64 {
+	sums := make([]uint64, len(units))
+	xxh64.SumMany(sums, units)
+	return sums
 }
 
 // encodeRow is the units of a row, data and parity. buf is memory for parity
