@@ -117,11 +117,15 @@ func (d *Digester) PutWindow(index int64, p []byte) error {
 	if len(chunks) == 0 {
 		return nil
 	}
-	w := window{index: uint32(index), digest: s.digest(index, chunks)}
+	d.add(index, s.digest(index, chunks))
+	return nil
+}
+
+// add adds the digest of a window that has chunks.
+func (d *Digester) add(index int64, digest [32]byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.windows.add(w)
-	return nil
+	d.windows.add(window{index: uint32(index), digest: digest})
 }
 
 // Sum returns the digest of the image once all windows were put. It is an error

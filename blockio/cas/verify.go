@@ -4,26 +4,50 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/blockmill/blockmill/blockio"
-	"golang.org/x/sync/errgroup"
+	"github.com/blockmill/blockmill/blockio/blake3"
 )
 
 // Verify reads a whole image and checks the BLAKE3 of every chunk and the image's
 // digest. It waits for the arena: the caller must hold none of its buffers.
-func (s *Store) Verify(ctx context.Context, id ManifestID) (err error) {
-	im, err := s.OpenImage(ctx, id)
+func (s *Store) Verify(ctx context.Context, id ManifestID) error {
+	return s.NewVerifier().Verify(ctx, id)
+}
+
+// Verifier verifies images one after another. It remembers which chunks it has read
+// and found right, a bit for each: what images share is read once.
+type Verifier struct {
+	store *Store
+
+	mu   sync.Mutex
+	good map[SegmentID]ordinals // guarded by mu
+}
+
+// NewVerifier makes a Verifier that has read nothing yet.
+func (s *Store) NewVerifier() *Verifier {
+	return &Verifier{store: s, good: make(map[SegmentID]ordinals)}
+}
+
+// Verify is [Store.Verify] of one image, but for chunks that are known to be
+// right. It is not to be called concurrently.
+func (v *Verifier) Verify(ctx context.Context, id ManifestID) (err error) {
+	im, err := v.store.OpenImage(ctx, id)
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()
-	if err := im.verify(ctx); err != nil {
+	if err := v.verify(ctx, im); err != nil {
 		return fmt.Errorf("verify image %v: %w", id, err)
 	}
 	return nil
 }
 
-func (im *Image) verify(ctx context.Context) error {
+func (v *Verifier) verify(ctx context.Context, im *Image) error {
 	digester := NewDigester(im.Size())
 	places := make(chan place)
 	g, ctx := errgroup.WithContext(ctx)
@@ -41,15 +65,17 @@ func (im *Image) verify(ctx context.Context) error {
 		}
 		return nil
 	})
-	for range blockio.Processors() {
+	// Each reads and computes in turn.
+	for range min(2*blockio.Processors(), 16) {
 		g.Go(func() error {
 			buf, err := im.store.opts.Arena.Get(ctx, WindowSize)
 			if err != nil {
 				return err
 			}
 			defer buf.Release()
+			w := windowVerifier{Verifier: v, image: im, digester: digester, buf: buf.Bytes()}
 			for at := range places {
-				if err := im.verifyWindow(ctx, at, buf.Bytes(), digester); err != nil {
+				if err := w.verify(ctx, int64(at.window)); err != nil {
 					return err
 				}
 			}
@@ -66,23 +92,88 @@ func (im *Image) verify(ctx context.Context) error {
 	return err
 }
 
-func (im *Image) verifyWindow(ctx context.Context, at place, buf []byte, d *Digester) error {
-	buf = buf[:windowLen(im.Size(), int64(at.window))]
-	if err := im.read(ctx, buf, int64(at.window)*WindowSize); err != nil {
-		return err
-	}
-	chunks, err := im.window(int64(at.window))
+// windowVerifier is one worker of a Verifier.
+type windowVerifier struct {
+	*Verifier
+	image     *Image
+	digester  *Digester
+	buf       []byte
+	scratch   windowScratch
+	locations []location
+}
+
+func (w *windowVerifier) verify(ctx context.Context, index int64) error {
+	chunks, err := w.image.window(index)
 	if err != nil {
 		return err
 	}
-	for _, c := range chunks {
-		if got := identify(buf[c.off : c.off+c.len]); got != c.id {
-			loc, err := im.store.index.resolve(ctx, c.id, true)
-			if err != nil {
-				return err
-			}
+	canonical := w.store.header.cut == CanonicalCut()
+	if w.locations, err = w.store.index.resolveAll(ctx, w.locations[:0], chunks); err != nil {
+		return err
+	}
+	if canonical && w.knows(w.locations) {
+		w.digester.add(index, w.scratch.digest(index, chunks))
+		return nil
+	}
+	p := w.buf[:windowLen(w.image.Size(), index)]
+	if err := w.image.read(ctx, p, index*WindowSize); err != nil {
+		return err
+	}
+	found := w.scratch.chunksOf(CanonicalCut(), p)
+	digest := w.scratch.digest(index, found)
+	// What was cut anew and hashed is what there should be, or else chunk by
+	// chunk.
+	if !canonical || !slices.Equal(found, chunks) {
+		if err := w.identify(chunks, p); err != nil {
+			return err
+		}
+	}
+	w.learn(w.locations)
+	w.digester.add(index, digest)
+	return nil
+}
+
+// identify checks the chunks of a window against its bytes.
+func (w *windowVerifier) identify(chunks []chunk, p []byte) error {
+	parts, ids := make([][]byte, len(chunks)), make([][32]byte, len(chunks))
+	for i, c := range chunks {
+		parts[i] = p[c.off : c.off+c.len]
+	}
+	blake3.SumMany(ids, parts)
+	for i, c := range chunks {
+		if got := chunkID(ids[i]); got != c.id {
+			loc := w.locations[i]
 			return corrupt(loc.segment.object(), int64(loc.off), "chunk is %v, expected %v", got, c.id)
 		}
 	}
-	return d.PutWindow(int64(at.window), buf)
+	return nil
+}
+
+// knows says whether all of these chunks were found right.
+func (v *Verifier) knows(locations []location) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return !slices.ContainsFunc(locations, func(l location) bool { return !v.good[l.segment].has(l.ordinal) })
+}
+
+// learn notes that chunks were found right.
+func (v *Verifier) learn(locations []location) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, l := range locations {
+		v.good[l.segment] = v.good[l.segment].with(l.ordinal)
+	}
+}
+
+// ordinals are a set of chunks of a segment, a bit for each.
+type ordinals []uint64
+
+func (o ordinals) has(i uint32) bool { return int(i/64) < len(o) && o[i/64]>>(i%64)&1 != 0 }
+
+func (o ordinals) with(i uint32) ordinals {
+	if need := int(i/64) + 1; need > len(o) {
+		o = append(o, make(ordinals, need-len(o))...)
+	}
+	o[i/64] |= 1 << (i % 64)
+	return o
 }

@@ -86,6 +86,20 @@ func TestVerifyChunks(t *testing.T) {
 	}
 }
 
+// firstRecord is where the records of a segment begin.
+const firstRecord = 64
+
+// forgeFirst changes the first chunk of a segment and makes its checksum fit.
+func forgeFirst(t *testing.T, v blockio.Volume, segment string) {
+	t.Helper()
+	const header = 56
+	rewrite(t, v, segment, func(p []byte) {
+		stored := binary.LittleEndian.Uint32(p[firstRecord+44:])
+		p[firstRecord+header+9] ^= 1
+		binary.LittleEndian.PutUint64(p[firstRecord:], xxhash.Sum64(p[firstRecord+8:firstRecord+header+stored]))
+	})
+}
+
 // Wrong bytes whose checksum fits are found by their BLAKE3 alone.
 func TestVerifyChunksDigest(t *testing.T) {
 	v := blockiotest.NewMemVolume()
@@ -98,18 +112,13 @@ func TestVerifyChunksDigest(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := segmentNames(t, v)[0]
-	const first, header = 64, 56
-	rewrite(t, v, name, func(p []byte) {
-		stored := binary.LittleEndian.Uint32(p[first+44:])
-		p[first+header+9] ^= 1
-		binary.LittleEndian.PutUint64(p[first:], xxhash.Sum64(p[first+8:first+header+stored]))
-	})
+	forgeFirst(t, v, name)
 	s = openStore(t, opts)
 	if _, err := get(t.Context(), s, info.ID); err != nil {
 		t.Fatalf("the damage is not one that only BLAKE3 finds: %v", err)
 	}
 	r := mustVerify(t, s, cas.VerifyOptions{})
-	if r.Found != 1 || r.Damage[0].Object != name || r.Damage[0].Offset != first || !errors.Is(r.Damage[0].Err, cas.ErrCorrupt) {
+	if r.Found != 1 || r.Damage[0].Object != name || r.Damage[0].Offset != firstRecord || !errors.Is(r.Damage[0].Err, cas.ErrCorrupt) {
 		t.Fatalf("found %d: %+v", r.Found, r.Damage)
 	}
 	lost, err := s.Unreadable(t.Context(), []cas.ObjectRange{r.Damage[0].ObjectRange})

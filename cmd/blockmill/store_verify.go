@@ -54,8 +54,9 @@ func (a *app) storeVerifyCommand() *cobra.Command {
 // verifyImages goes on after a damaged image; its error is that of the context.
 func verifyImages(ctx context.Context, s *openStore, images []pool.Image) ([]verified, error) {
 	results := []verified{}
+	v := s.NewVerifier()
 	for _, img := range images {
-		err := s.Verify(ctx, img.Manifest)
+		err := v.Verify(ctx, img.Manifest)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

@@ -1,0 +1,86 @@
+package cas_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/blockiotest"
+	"github.com/blockmill/blockmill/blockio/cas"
+)
+
+// shares makes two images, the second of the first's windows and one of its own,
+// and names a segment that they share.
+func shares(t *testing.T, s *cas.Store, v blockio.Volume) (first, second cas.ManifestID, segment string) {
+	t.Helper()
+	p := guest(2*cas.WindowSize, 1)
+	first = mustPut(t, s, "first", p).ID
+	segment = segmentNames(t, v)[0]
+	return first, mustPut(t, s, "second", slices.Concat(p, guest(cas.WindowSize, 2))).ID, segment
+}
+
+// A Verifier reads once what images share, and by any cut finds them whole.
+func TestVerifierReadsOnce(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cut  cas.Cut
+		once bool
+	}{
+		{"canonical", cas.Cut{}, true},
+		{"fixed", cas.Cut{Kind: cas.CutFixed, Max: 64 << 10}, false}, // the digest needs the bytes
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			volume := blockiotest.NewMemVolume()
+			opts := testOptions(volume, "")
+			opts.Cut = c.cut
+			s := newStore(t, opts)
+			first, second, _ := shares(t, s, volume)
+			v := s.NewVerifier()
+			read := func(id cas.ManifestID) int64 {
+				before := s.Counts().ReadChunks
+				if err := v.Verify(t.Context(), id); err != nil {
+					t.Fatal(err)
+				}
+				return s.Counts().ReadChunks - before
+			}
+			one, more, again := read(first), read(second), read(first)
+			switch {
+			case one == 0 || more == 0:
+				t.Errorf("%d chunks were read of the first image, %d of the second", one, more)
+			case c.once && (more >= one || again != 0):
+				t.Errorf("%d chunks were read, then %d that are new, then %d", one, more, again)
+			case !c.once && (more <= one || again != one):
+				t.Errorf("%d chunks were read, then %d, then %d", one, more, again)
+			}
+		})
+	}
+}
+
+// A wrong chunk spoils every image that has it, in any order.
+func TestVerifierFindsSharedDamage(t *testing.T) {
+	for _, cut := range []cas.Cut{{}, {Kind: cas.CutFixed, Max: 64 << 10}} {
+		v := blockiotest.NewMemVolume()
+		opts := testOptions(v, "")
+		opts.NoCompression, opts.Cut = true, cut
+		s := newStore(t, opts)
+		first, second, segment := shares(t, s, v)
+		other := mustPut(t, s, "other", guest(cas.WindowSize, 3)).ID
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		forgeFirst(t, v, segment)
+		s = openStore(t, opts)
+		for _, ids := range [][]cas.ManifestID{{first, second, first}, {second, first}} {
+			verifier := s.NewVerifier()
+			if err := verifier.Verify(t.Context(), other); err != nil {
+				t.Errorf("an image without the chunk: %v", err)
+			}
+			for _, id := range ids {
+				if err := verifier.Verify(t.Context(), id); !errors.Is(err, cas.ErrCorrupt) {
+					t.Errorf("error %v, want %v", err, cas.ErrCorrupt)
+				}
+			}
+		}
+	}
+}
