@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // DirVolume is a Volume in a directory: a sub-directory for each kind, a file
@@ -38,6 +39,7 @@ type DirVolume struct {
 	serial atomic.Uint64 // of temporary names
 	poison atomic.Pointer[error]
 
+	replay  *Replay   // nil when the open found no journal; set before the volume is shared
 	journal *journal  // nil without one; set before the volume is shared
 	changes nameLocks // held over changes beside a journal
 	// doubts has the names of objects that may be there at the next open, though
@@ -86,7 +88,8 @@ func (v *DirVolume) recover() error {
 			return err
 		}
 	}
-	replayed, err := v.replayJournal()
+	began := time.Now()
+	replay, err := v.replayJournal()
 	if err != nil {
 		return err
 	}
@@ -103,10 +106,15 @@ func (v *DirVolume) recover() error {
 		}
 		v.kinds[e.Name] = struct{}{}
 	}
-	if err := v.fsys.SyncDir("."); err != nil || !replayed {
+	if err := v.fsys.SyncDir("."); err != nil || replay == nil {
 		return err
 	}
-	return dropJournal(v.fsys)
+	if err := dropJournal(v.fsys); err != nil {
+		return err
+	}
+	replay.Took = time.Since(began)
+	v.replay = replay
+	return nil
 }
 
 // Create implements Volume.

@@ -8,18 +8,41 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"time"
 )
 
-// replayJournal does again what the journal of an earlier process promised, if that
-// left one. Names are not durable before the caller has synced their directories.
-func (v *DirVolume) replayJournal() (found bool, err error) {
+// Replay is what an open did again, since the journal of an earlier process, which
+// was not closed, promised it.
+type Replay struct {
+	// Entries are all that the journal had, Objects those of them that were made
+	// again, of Bytes in all, and Removals those that were removed, if they were
+	// still there. Later entries of an object make earlier ones void.
+	Entries, Objects, Removals int
+	Bytes                      int64
+	// Took is the time until all of it was durable.
+	Took time.Duration
+}
+
+// Replayed is what the open found in a journal; false without one.
+func (v *DirVolume) Replayed() (Replay, bool) {
+	if v.replay == nil {
+		return Replay{}, false
+	}
+	return *v.replay, true
+}
+
+// replayJournal does again what the journal of an earlier process promised, nil when
+// that left none. Names are not durable before the caller has synced their
+// directories.
+func (v *DirVolume) replayJournal() (*Replay, error) {
 	entries, err := readJournal(v.fsys)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read journal: %w", err)
+		return nil, fmt.Errorf("read journal: %w", err)
 	}
+	done := &Replay{Entries: len(entries)}
 	latest := map[string]int{}
 	for i, e := range entries {
 		latest[e.name] = i
@@ -31,17 +54,20 @@ func (v *DirVolume) replayJournal() (found bool, err error) {
 		switch e.kind {
 		case entryPut:
 			err = v.restore(e)
+			done.Objects++
+			done.Bytes += int64(len(e.data))
 		case entryRemove:
+			done.Removals++
 			if err = v.fsys.RemoveFile(e.name); errors.Is(err, fs.ErrNotExist) {
 				err = nil
 			}
 		case entryKeep:
 		}
 		if err != nil {
-			return false, fmt.Errorf("replay journal: %s: %w", e.name, err)
+			return nil, fmt.Errorf("replay journal: %s: %w", e.name, err)
 		}
 	}
-	return true, nil
+	return done, nil
 }
 
 // restore puts an object in its place.

@@ -12,7 +12,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/blockiotest"
@@ -308,8 +310,68 @@ func TestJournalFile(t *testing.T) {
 	}
 }
 
+// A volume tells what it found in a journal, and nothing when there was none.
+func TestJournalReplayed(t *testing.T) {
+	t.Parallel()
+	v := blockiotest.NewJournaledMemVolume(blockio.LeastJournal)
+	if r, ok := v.Replayed(); ok {
+		t.Errorf("a new volume has replayed %+v", r)
+	}
+	for _, name := range []string{"rec/a", "rec/b", "rec/gone"} {
+		if err := blockio.WriteObject(t.Context(), v, name, make([]byte, 5000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.Remove(t.Context(), "rec/gone"); err != nil {
+		t.Fatal(err)
+	}
+	second := v.Reopen()
+	r, ok := second.Replayed()
+	if want := (blockio.Replay{Entries: 4, Objects: 2, Removals: 1, Bytes: 10_000, Took: r.Took}); !ok || r != want || r.Took <= 0 {
+		t.Errorf("replayed %+v, want %+v", r, want)
+	}
+	if r, ok := second.Reopen().Replayed(); ok {
+		t.Errorf("a journal that was replayed is so again: %+v", r)
+	}
+}
+
+// A name cannot be given while its object is the last that a half of the journal
+// waits for, and the other half is full as well: the removal of the object has room
+// again, and nothing waits for ever.
+func TestJournalRenameFailsInFullJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // which ends what waits for ever
+		v := blockiotest.NewJournaledMemVolume(blockio.LeastJournal)
+		v.Inject(blockiotest.Fault{Ops: blockiotest.OpRename, N: 1, Match: func(op blockiotest.Op) bool { return op.Name == "rec/fails" }})
+		var filled atomic.Bool
+		v.OnChange(func(op blockiotest.Op) {
+			if op.Kind != blockiotest.OpRename || filled.Swap(true) {
+				return
+			}
+			// Its entry is there already: others take what is left of both halves.
+			for i := range blockio.LeastJournal/blockio.BlockSize - 1 {
+				if err := blockio.WriteObject(t.Context(), v, fmt.Sprintf("rec/%d", i), []byte("x")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if err := blockio.WriteObject(t.Context(), v, "rec/fails", []byte("x")); !errors.Is(err, blockiotest.ErrInjected) {
+			t.Errorf("an object whose name cannot be given: %v", err)
+		}
+		if err := blockio.WriteObject(t.Context(), v, "rec/next", []byte("x")); err != nil {
+			t.Error(err)
+		}
+		if err := v.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := v.Count(blockiotest.OpSyncAll); n < 2 {
+			t.Errorf("the file system was synced %d times: the journal was not full", n)
+		}
+	})
+}
+
 // Names that cannot be given, of objects that the journal has: each is an error,
-// nothing waits for ever, and none of them comes back.
+// and none of them comes back.
 func TestJournalRenamesFail(t *testing.T) {
 	t.Parallel()
 	v := blockiotest.NewJournaledMemVolume(blockio.LeastJournal)

@@ -61,12 +61,25 @@ func (s *Shard) open(index int, opts Options) error {
 		s.volume, err = blockio.NewVolumeOn(s.Path, fsys)
 	}
 	s.Err, s.log = err, opts.Logger
+	if err == nil {
+		s.tellReplay()
+	}
 	if err == nil && opts.Journal {
 		if err := s.volume.StartJournal(0); err != nil {
 			s.warn("a shard has no journal: small changes take longer", err)
 		}
 	}
 	return nil
+}
+
+// tellReplay says what a journal that was not closed has led to.
+func (s *Shard) tellReplay() {
+	r, ok := s.volume.Replayed()
+	if !ok || s.log == nil {
+		return
+	}
+	s.log.Info("the journal of a shard was replayed", "shard", s.Path, "entries", r.Entries,
+		"objects", r.Objects, "removals", r.Removals, "bytes", r.Bytes, "took", r.Took)
 }
 
 func (s *Shard) warn(text string, err error) {

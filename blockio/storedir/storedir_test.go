@@ -3,8 +3,10 @@ package storedir_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -217,5 +219,55 @@ func TestJournal(t *testing.T) {
 	d = open(t, dir, storedir.Options{})
 	if got, err := blockio.ReadObject(t.Context(), d.Volume, "rec/a", 10); string(got) != "x" {
 		t.Errorf("after a crash: %q, %v", got, err)
+	}
+}
+
+// What a start does for journals that nobody closed is in the log, a line a shard.
+func TestReplayIsLogged(t *testing.T) {
+	dir, shape := newStore(t)
+	var log bytes.Buffer
+	begin := func() *storedir.Dir {
+		d, err := storedir.Open(t.Context(), dir, storedir.Options{Journal: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	end := func(d *storedir.Dir) {
+		if err := d.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := begin()
+	if err := blockio.WriteObject(t.Context(), d.Volume, "rec/a", []byte("small")); err != nil {
+		t.Fatal(err)
+	}
+	left := map[string][]byte{} // as they are without a close
+	for _, shard := range shape.Shards[:2] {
+		name := filepath.Join(shard, "journal")
+		p, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left[name] = p
+	}
+	end(d)
+	end(begin())
+	if log.Len() > 0 {
+		t.Errorf("without a journal: %s", &log)
+	}
+	for name, p := range left {
+		if err := os.WriteFile(name, p, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end(begin())
+	if n := strings.Count(log.String(), `msg="the journal of a shard was replayed"`); n != len(left) {
+		t.Errorf("%d lines of %d journals: %s", n, len(left), &log)
+	}
+	for _, want := range []string{"shard=" + shape.Shards[0], "shard=" + shape.Shards[1], "entries=", "objects=", "removals=", "bytes=", "took="} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in %s", want, &log)
+		}
 	}
 }
