@@ -9,6 +9,7 @@ import (
 
 	"github.com/blockmill/blockmill/bench"
 	"github.com/blockmill/blockmill/bench/disks"
+	"github.com/blockmill/blockmill/bench/measure"
 	"github.com/blockmill/blockmill/bench/result"
 )
 
@@ -132,20 +133,32 @@ func diskPeer(kind, name string, create func(*disks.Place, context.Context, int)
 	return bench.Contender{Name: name, Steps: map[string]bench.Command{missStep: cmd}}
 }
 
-// inPlace is a command that measures in a file system of the kind.
-func inPlace(kind, shown string, measure func(context.Context, *bench.Env, *disks.Place) (disks.Latencies, error)) bench.Command {
+// placed measures in a place.
+type placed = func(context.Context, *bench.Env, *disks.Place) (disks.Latencies, error)
+
+// inPlace is a command that measures in a file system of the kind, and beside that
+// the CPU time that all else took meanwhile: a burst keeps every processor busy, and
+// takes longer for whoever else is there.
+func inPlace(kind, shown string, latencies placed) bench.Command {
 	return bench.Command{
 		Args: []string{shown},
-		Compute: func(ctx context.Context, env *bench.Env) (_ map[result.Metric]float64, err error) {
-			p, err := disks.Open(ctx, env.Path("$SCRATCH"), kind, env.Path(diskImage))
-			defer func() { err = errors.Join(err, p.Close()) }()
-			if err != nil {
-				return nil, err
-			}
-			l, err := measure(ctx, env, p)
-			return map[result.Metric]float64{middleTime: l.Quantile(0.5).Seconds(), answerP99: l.Quantile(0.99).Seconds()}, err
+		Compute: func(ctx context.Context, env *bench.Env) (map[result.Metric]float64, error) {
+			others := measure.Others()
+			l, err := inOpenPlace(ctx, env, kind, latencies)
+			return map[result.Metric]float64{
+				middleTime: l.Quantile(0.5).Seconds(), answerP99: l.Quantile(0.99).Seconds(), result.Others: others().Seconds(),
+			}, err
 		},
 	}
+}
+
+func inOpenPlace(ctx context.Context, env *bench.Env, kind string, latencies placed) (_ disks.Latencies, err error) {
+	p, err := disks.Open(ctx, env.Path("$SCRATCH"), kind, env.Path(diskImage))
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if err != nil {
+		return nil, err
+	}
+	return latencies(ctx, env, p)
 }
 
 // makeDiskImage makes an image of which a quarter is data.
