@@ -90,8 +90,8 @@ func (n *Node) makeDisk(ctx context.Context, d Disk) (Disk, error) {
 // files are a disk's that has no record yet.
 type files struct {
 	provision.Backing
-	// pooled is the pool that they were taken from, empty for what was made.
-	pooled ready.Key
+	// taken is what they were in a pool, nil for what was made.
+	taken *ready.Taken
 	// finish makes them durable, the first time that it is called.
 	finish func() error
 }
@@ -106,6 +106,9 @@ func (n *Node) claim(ctx context.Context, d Disk, f files) (Disk, error) {
 	}
 	made, err := n.disks.commitAfter(ctx, d, f.finish)
 	if err == nil {
+		if f.taken != nil {
+			f.taken.Keep()
+		}
 		if made.lazy() {
 			n.hydrate(made.ID)
 		}
@@ -118,17 +121,11 @@ func (n *Node) claim(ctx context.Context, d Disk, f files) (Disk, error) {
 	if !errors.Is(left, cas.ErrNotFound) {
 		return d, err
 	}
-	return d, errors.Join(err, n.giveBack(context.WithoutCancel(ctx), f.Backing, f.pooled))
-}
-
-// giveBack returns files that have no owner to the pool that they were taken
-// from, or removes them.
-func (n *Node) giveBack(ctx context.Context, b provision.Backing, pooled ready.Key) error {
-	if pooled != "" {
-		n.stock.Return(pooled, b)
-		return nil
+	if f.taken != nil {
+		f.taken.Return()
+		return d, err
 	}
-	return maker{n}.Discard(ctx, "", b)
+	return d, errors.Join(err, maker{n}.Discard(context.WithoutCancel(ctx), "", f.Backing))
 }
 
 // origin is what a disk is made from.

@@ -15,9 +15,9 @@ import (
 // possible.
 func (n *Node) obtain(ctx context.Context, d Disk, o origin) (files, error) {
 	if o.pool != "" && n.mayTake(d) {
-		b, err := n.takeReady(ctx, d, o)
+		t, err := n.takeReady(ctx, d, o)
 		if err == nil {
-			return files{Backing: b, pooled: o.pool}, nil
+			return files{Backing: t.Backing, taken: t}, nil
 		}
 		if !errors.Is(err, ready.ErrNone) && !errors.Is(err, ready.ErrNoPool) && !errors.Is(err, ready.ErrStopped) {
 			return files{}, err
@@ -28,24 +28,23 @@ func (n *Node) obtain(ctx context.Context, d Disk, o origin) (files, error) {
 
 // takeReady takes a disk from the pool, and gives it the size. It waits for one
 // when no quick method is left.
-func (n *Node) takeReady(ctx context.Context, d Disk, o origin) (provision.Backing, error) {
-	b, err := n.stock.Take(ctx, o.pool, !n.quick(d))
+func (n *Node) takeReady(ctx context.Context, d Disk, o origin) (*ready.Taken, error) {
+	t, err := n.stock.Take(ctx, o.pool, !n.quick(d))
 	if err != nil {
-		return b, err
+		return nil, err
 	}
-	dir, err := n.directory(b.Dir)
-	if err == nil && b.Size < d.Size {
-		err = dir.Grow(ctx, b, d.Size)
+	dir, err := n.directory(t.Dir)
+	if err == nil && t.Size < d.Size {
+		err = dir.Grow(ctx, t.Backing, d.Size)
 	}
-	switch {
-	case err == nil && b.Size > d.Size, errors.Is(err, provision.ErrMissing):
-		// Made for another size, or gone: it is of no use any more.
-		return b, errors.Join(ready.ErrNone, n.giveBack(ctx, b, ""))
-	case err != nil:
-		return b, errors.Join(err, n.giveBack(context.WithoutCancel(ctx), b, ""))
+	if err == nil && t.Size > d.Size || errors.Is(err, provision.ErrMissing) {
+		err = ready.ErrNone // made for another size, or gone
 	}
-	b.Size = d.Size
-	return b, nil
+	if err != nil {
+		return nil, errors.Join(err, t.Discard(context.WithoutCancel(ctx)))
+	}
+	t.Size = d.Size
+	return t, nil
 }
 
 // mayTake says whether a disk may come from the stock.

@@ -302,3 +302,33 @@ func TestSetPool(t *testing.T) {
 		t.Errorf("%d files left", left)
 	}
 }
+
+// A ready disk whose files are gone is no hit: the create makes its own.
+func TestReadyDiskIsGone(t *testing.T) {
+	s := makeStore(t, blockiotest.NewMemVolume())
+	dir := t.TempDir()
+	n := openDisks(t, s, dir, provision.Overlay)
+	img := named("image")
+	img.Pooled = true
+	img = makeImage(t, n, img, "guest")
+	waitReady(t, n, img.ID)
+	made, err := filepath.Glob(filepath.Join(dir, "disks", "*"))
+	if err != nil || len(made) == 0 {
+		t.Fatalf("no ready disks: %v", err)
+	}
+	for _, name := range made {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	big := diskOf("big", img.ID)
+	big.Size = 16 << 20
+	createDisk(t, n, big)
+	st, err := n.Pools().Stat(ready.Key(img.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Hits != 0 || st.Misses != 1 || st.Discards == 0 {
+		t.Errorf("%d hits, %d misses, %d discards; want a miss and what was discarded for it", st.Hits, st.Misses, st.Discards)
+	}
+}

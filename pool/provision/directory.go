@@ -113,8 +113,9 @@ type Directory struct {
 	syncsNames bool
 	baseBytes  int64
 
-	syncs  map[string]*blockio.SharedSync // by directory; immutable
-	serial atomic.Uint64                  // of temporary names
+	syncs   map[string]*blockio.SharedSync // by directory; immutable
+	syncDir func(path string) error        // tests have it fail; immutable
+	serial  atomic.Uint64                  // of temporary names
 
 	mu    sync.Mutex
 	bases map[cas.ManifestID]*base // guarded by mu
@@ -134,7 +135,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	opts.Path = path
 	d := &Directory{
 		opts: opts, rate: newThrottle(opts.FillRate),
-		syncs: map[string]*blockio.SharedSync{"": {}, basesDir: {}, disksDir: {}},
+		syncs: map[string]*blockio.SharedSync{"": {}, basesDir: {}, disksDir: {}}, syncDir: syncDir,
 		bases: make(map[cas.ManifestID]*base),
 	}
 	if err := d.open(ctx); err != nil {

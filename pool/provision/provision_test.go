@@ -283,6 +283,34 @@ func TestBases(t *testing.T) {
 	}
 }
 
+// A disk that cannot be put aside durably is where it was, and is put aside when that
+// is asked for again.
+func TestRetireFails(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	m := put(t, s, guest(t, "48M"))
+	dir := t.TempDir()
+	d := openDir(t, provision.Options{Path: dir, Store: s})
+	b, err := d.Make(t.Context(), provision.Request{Manifest: m, Method: provision.Copy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	d.FailSync(broken)
+	if err := d.Retire(t.Context(), b); !errors.Is(err, broken) {
+		t.Errorf("retire: %v, want %v", err, broken)
+	}
+	if err := d.Present(b); err != nil {
+		t.Error(err)
+	}
+	if err := d.Retire(t.Context(), b); err != nil {
+		t.Errorf("retire again: %v", err)
+	}
+	if err := d.Present(b); !errors.Is(err, provision.ErrMissing) {
+		t.Errorf("a disk that was put aside: %v", err)
+	}
+}
+
 // Recover keeps what has an owner and what is as good as new, and nothing else.
 func TestRecover(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,7 @@ func (d *Directory) publish(ctx context.Context, tmp, sub, name string) error {
 
 // sync makes the changes of a sub-directory durable.
 func (d *Directory) sync(sub string) error {
-	return d.syncs[sub].Do(func() error { return syncDir(d.path(sub)) })
+	return d.syncs[sub].Do(func() error { return d.syncDir(d.path(sub)) })
 }
 
 func removeFile(path string) error {

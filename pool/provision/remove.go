@@ -32,7 +32,7 @@ const retiredSuffix = ".retired"
 
 // Retire puts a raw disk aside whose record is about to go, so that it is never
 // taken for a ready one. Remove, and Recover while the record is there, know
-// it.
+// it. After an error the disk is where it was.
 func (d *Directory) Retire(ctx context.Context, b Backing) error {
 	if b.Format != convert.Raw {
 		return nil
@@ -49,7 +49,10 @@ func (d *Directory) Retire(ctx context.Context, b Backing) error {
 		return nil
 	}
 	if err == nil {
-		err = d.sync(disksDir)
+		if err = d.sync(disksDir); err != nil {
+			// A crash leaves the one name or the other, and Recover knows both.
+			err = errors.Join(err, os.Rename(path+retiredSuffix, path))
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("retire %s: %w", b.ID, err)

@@ -16,8 +16,8 @@
 //
 // # Invariants
 //
-//   - A disk is given out once. Who takes one and cannot keep it gives it back
-//     with [Stock.Return], or keeps silent about it: then a restart sorts it out.
+//   - A disk is given out once. Who takes one keeps it, returns or discards it
+//     ([Taken]), or keeps silent about it: then a restart sorts it out.
 //   - Creates that wait are served in their order, and before stock.
 //   - Refilling starts with the event that made it needed, never with a clock;
 //     it is bounded per image, per node in number and bytes, and gives way to

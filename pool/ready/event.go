@@ -10,9 +10,9 @@ type EventKind string
 
 // The kinds of events.
 const (
-	Hit       EventKind = "hit"       // a create found a disk
-	Miss      EventKind = "miss"      // a create found none, and made its own
-	Waited    EventKind = "wait"      // a create waited and was given one
+	Hit       EventKind = "hit"       // a create found a disk, and has it
+	Miss      EventKind = "miss"      // a create found none that it could use
+	Waited    EventKind = "wait"      // a create waited for a disk, and has it
 	Refilled  EventKind = "refill"    // a disk was made
 	Failed    EventKind = "failed"    // making one failed
 	Discarded EventKind = "discarded" // a disk was given up

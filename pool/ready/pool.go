@@ -91,17 +91,15 @@ func (p *pool) next() (provision.Backing, bool) {
 	return b, true
 }
 
-// put gives a disk to the first who waits, else to the stock; whether somebody
-// waited, and since when.
-func (p *pool) put(b provision.Backing) (since time.Time, waited bool) {
+// put gives a disk to the first who waits, else to the stock.
+func (p *pool) put(b provision.Backing) {
 	if len(p.waiters) == 0 {
 		p.ready = append(p.ready, b)
-		return time.Time{}, false
+		return
 	}
 	w := p.waiters[0]
 	p.waiters = slices.Delete(p.waiters, 0, 1)
 	w.got <- given{backing: b}
-	return w.since, true
 }
 
 // fail tells the first who waits that there will be no disk.

@@ -76,13 +76,18 @@ func stat(t *testing.T, s *ready.Stock, key ready.Key) ready.Stat {
 	return st
 }
 
+// take takes a disk and keeps it.
 func take(t *testing.T, s *ready.Stock, want error) provision.Backing {
 	t.Helper()
-	b, err := s.Take(t.Context(), "img", false)
+	d, err := s.Take(t.Context(), "img", false)
 	if !errors.Is(err, want) || (err == nil) != (want == nil) {
 		t.Fatalf("take: %v, want %v", err, want)
 	}
-	return b
+	if err != nil {
+		return provision.Backing{}
+	}
+	d.Keep()
+	return d.Backing
 }
 
 // A pool fills at once, each take is refilled at once, and the target follows
@@ -251,6 +256,54 @@ func TestSurplus(t *testing.T) {
 	})
 }
 
+// A create counts by what became of the disk that it was given, once that is known.
+func TestTaken(t *testing.T) {
+	for what, tt := range map[string]struct {
+		end  func(t *testing.T, d *ready.Taken)
+		wait bool
+		want ready.Counts
+	}{
+		"kept":                    {end: func(_ *testing.T, d *ready.Taken) { d.Keep() }, want: ready.Counts{Hits: 1}},
+		"kept after a wait":       {end: func(_ *testing.T, d *ready.Taken) { d.Keep() }, wait: true, want: ready.Counts{Waits: 1}},
+		"given back":              {end: func(_ *testing.T, d *ready.Taken) { d.Return() }},
+		"given back after a wait": {end: func(_ *testing.T, d *ready.Taken) { d.Return() }, wait: true},
+		"of no use": {end: func(t *testing.T, d *ready.Taken) {
+			if err := d.Discard(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}, want: ready.Counts{Misses: 1, Discards: 1}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &factory{takes: time.Second}
+				s := ready.New(ready.Options{Maker: f})
+				defer s.Stop()
+				s.Open("img", ready.Settings{Capacity: 1}, nil)
+				if !tt.wait {
+					time.Sleep(time.Minute)
+				}
+				d, err := s.Take(t.Context(), "img", tt.wait)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before := stat(t, s, "img").Counts
+				if before.Hits+before.Misses+before.Waits > 0 {
+					t.Errorf("nobody knows yet, and it counts as %+v", before)
+				}
+				tt.end(t, d)
+				got := stat(t, s, "img").Counts
+				got.Refills = 0
+				if tt.want.Discards == 0 {
+					got.Discards = 0 // of what was made in its place
+				}
+				if got != tt.want {
+					t.Errorf("counts %+v, want %+v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
 // What happens is counted: creates by what they met, refills and their times, and how
 // the pools are.
 func TestMetrics(t *testing.T) {
@@ -261,9 +314,11 @@ func TestMetrics(t *testing.T) {
 		defer s.Stop()
 		s.Open("img", ready.Settings{Capacity: 2}, nil)
 		take(t, s, ready.ErrNone) // a miss
-		if _, err := s.Take(t.Context(), "img", true); err != nil {
-			t.Error(err)
+		d, err := s.Take(t.Context(), "img", true)
+		if err != nil {
+			t.Fatal(err)
 		}
+		d.Keep()
 		time.Sleep(time.Minute)
 		take(t, s, nil)
 		want := `
@@ -282,7 +337,7 @@ blockmill_pool_ready_disks 1
 # TYPE blockmill_pool_target_disks gauge
 blockmill_pool_target_disks 2
 `
-		err := testutil.GatherAndCompare(reg, strings.NewReader(want), "blockmill_pool_creates_total",
+		err = testutil.GatherAndCompare(reg, strings.NewReader(want), "blockmill_pool_creates_total",
 			"blockmill_pool_ready_bytes", "blockmill_pool_ready_disks", "blockmill_pool_target_disks")
 		if err != nil {
 			t.Error(err)
@@ -382,7 +437,7 @@ func TestConcurrent(t *testing.T) {
 						continue
 					}
 					if i%7 == 0 {
-						s.Return(key, b)
+						b.Return()
 						continue
 					}
 					mu.Lock()

@@ -127,12 +127,8 @@ func (s *Stock) refill(p *pool, urgent bool, hurry <-chan struct{}) {
 func (s *Stock) refilled(p *pool, b provision.Backing, took time.Duration) {
 	p.failures, p.retry = 0, time.Time{}
 	p.counts.Refills++
-	since, waited := p.put(b)
+	p.put(b)
 	s.note(p, Refilled, took, "")
-	if waited {
-		p.counts.Waits++
-		s.note(p, Waited, time.Since(since), "")
-	}
 }
 
 // failed notes a refill that failed: the first who waits is told, and the next

@@ -9,32 +9,73 @@ import (
 	"github.com/blockmill/blockmill/pool/provision"
 )
 
+// Taken is a disk that a create was given. Whoever has it says once what became of
+// it, or keeps silent, and leaves it to the next start.
+type Taken struct {
+	provision.Backing
+	stock  *Stock
+	pool   *pool
+	waited time.Duration // 0 when the disk was there
+}
+
+// Keep says that the disk is the create's: only that is a hit, or a wait.
+func (t *Taken) Keep() {
+	s, p := t.stock, t.pool
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.waited > 0 {
+		p.counts.Waits++
+		s.note(p, Waited, t.waited, "")
+		return
+	}
+	p.counts.Hits++
+	s.note(p, Hit, 0, "")
+}
+
+// Return gives the disk back, which is as it was.
+func (t *Taken) Return() {
+	s, key := t.stock, t.pool.key
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.putBack(key, s.pools[key], t.Backing)
+	s.plan()
+}
+
+// Discard removes a disk that is of no use to the create, which is a miss.
+func (t *Taken) Discard(ctx context.Context) error {
+	s, p := t.stock, t.pool
+	s.mu.Lock()
+	p.counts.Misses++
+	s.note(p, Miss, 0, "")
+	p.counts.Discards++
+	s.note(p, Discarded, 0, "")
+	s.mu.Unlock()
+	return s.opts.Maker.Discard(ctx, p.key, t.Backing)
+}
+
 // Take gives a ready disk. Without one it is ErrNone, or, with wait, it waits for
 // the refill that it starts.
-func (s *Stock) Take(ctx context.Context, key Key, wait bool) (provision.Backing, error) {
+func (s *Stock) Take(ctx context.Context, key Key, wait bool) (*Taken, error) {
 	s.mu.Lock()
 	p := s.pools[key]
 	if p == nil || s.stopped {
 		s.mu.Unlock()
-		return provision.Backing{}, fmt.Errorf("pool %s: %w", key, ErrNoPool)
+		return nil, fmt.Errorf("pool %s: %w", key, ErrNoPool)
 	}
 	now := time.Now()
 	p.demand.Arrive(now)
 	s.watchLoad(p, now)
-	b, ok := p.next()
-	if ok {
-		p.counts.Hits++
-		s.note(p, Hit, 0, "")
+	if b, ok := p.next(); ok {
 		s.plan()
 		s.mu.Unlock()
-		return b, nil
+		return &Taken{Backing: b, stock: s, pool: p}, nil
 	}
 	if !wait {
 		p.counts.Misses++
 		s.note(p, Miss, 0, "")
 		s.plan()
 		s.mu.Unlock()
-		return provision.Backing{}, fmt.Errorf("pool %s: %w", key, ErrNone)
+		return nil, fmt.Errorf("pool %s: %w", key, ErrNone)
 	}
 	w := &waiter{since: now, got: make(chan given, 1)}
 	p.waiters = append(p.waiters, w)
@@ -46,10 +87,13 @@ func (s *Stock) Take(ctx context.Context, key Key, wait bool) (provision.Backing
 }
 
 // await returns what a waiter is given.
-func (s *Stock) await(ctx context.Context, p *pool, w *waiter) (provision.Backing, error) {
+func (s *Stock) await(ctx context.Context, p *pool, w *waiter) (*Taken, error) {
 	select {
 	case g := <-w.got:
-		return g.backing, g.err
+		if g.err != nil {
+			return nil, g.err
+		}
+		return &Taken{Backing: g.backing, stock: s, pool: p, waited: max(time.Since(w.since), 1)}, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -57,31 +101,19 @@ func (s *Stock) await(ctx context.Context, p *pool, w *waiter) (provision.Backin
 	if i := slices.Index(p.waiters, w); i >= 0 {
 		p.waiters = slices.Delete(p.waiters, i, i+1)
 	} else if g := <-w.got; g.err == nil {
-		s.putBack(p, g.backing) // it came at the same moment
+		s.putBack(p.key, p, g.backing) // it came at the same moment
 	}
-	return provision.Backing{}, context.Cause(ctx)
-}
-
-// Return gives back a disk that was taken and is as it was.
-func (s *Stock) Return(key Key, b provision.Backing) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.putBack(s.pools[key], b)
-	s.plan()
+	return nil, context.Cause(ctx)
 }
 
 // putBack adds a disk to a pool, or discards it when the pool has ended. Mu is
 // held.
-func (s *Stock) putBack(p *pool, b provision.Backing) {
-	if p != nil && s.pools[p.key] == p {
+func (s *Stock) putBack(key Key, p *pool, b provision.Backing) {
+	if p != nil && s.pools[key] == p {
 		p.put(b)
 		return
 	}
 	if !s.stopped {
-		key := Key("")
-		if p != nil {
-			key = p.key
-		}
 		s.work.Go(func() { s.discard(key, b) })
 	}
 }
