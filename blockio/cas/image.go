@@ -25,7 +25,8 @@ type partKey struct {
 	window   int64
 }
 
-// OpenImage opens an image by its manifest; ErrNotFound without one. The first
+// OpenImage opens an image by its manifest; ErrNotFound without one, ErrClosed after
+// Close. The first
 // of a store waits for its share of the arena: the caller must hold none of its
 // buffers.
 func (s *Store) OpenImage(ctx context.Context, id ManifestID) (*Image, error) {
@@ -51,7 +52,7 @@ func (s *Store) enterImage(id ManifestID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return ErrClosed
+		return fmt.Errorf("store: %w", ErrClosed)
 	}
 	if _, ok := s.doomed[id]; ok {
 		return ErrNotFound

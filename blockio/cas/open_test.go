@@ -46,6 +46,39 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+// A store that is closed begins nothing more, and takes nothing more of the arena.
+func TestClosedStore(t *testing.T) {
+	t.Parallel()
+	for name, use := range map[string]func(s *cas.Store) error{
+		"unused": func(*cas.Store) error { return nil },
+		"used": func(s *cas.Store) error {
+			ses, err := s.Begin(t.Context())
+			if err != nil {
+				return err
+			}
+			return ses.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opts := testOptions(blockiotest.NewMemVolume(), "")
+			s := newStore(t, opts)
+			if err := errors.Join(use(s), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Begin(t.Context()); !errors.Is(err, cas.ErrClosed) {
+				t.Errorf("begin: %v", err)
+			}
+			if _, err := s.OpenImage(t.Context(), cas.ManifestID{1}); !errors.Is(err, cas.ErrClosed) {
+				t.Errorf("open image: %v", err)
+			}
+			if n := opts.Arena.InUse(); n != 0 {
+				t.Errorf("%d bytes of the arena are in use", n)
+			}
+		})
+	}
+}
+
 // TestIndexLost loses the index in several ways. All images come back, removed
 // ones do not, and known content is found again.
 func TestIndexLost(t *testing.T) {

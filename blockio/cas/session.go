@@ -23,7 +23,7 @@ type Session struct {
 }
 
 // Begin starts a session. The first of a store waits for its share of the arena:
-// the caller must hold none of its buffers.
+// the caller must hold none of its buffers. After Close it is ErrClosed.
 func (s *Store) Begin(ctx context.Context) (*Session, error) {
 	if _, err := s.writable(ctx); err != nil {
 		return nil, fmt.Errorf("begin session: %w", err)

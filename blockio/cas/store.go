@@ -217,10 +217,23 @@ func (s *Store) indexSegment(ctx context.Context, st *segmentState) error {
 	return s.index.insert(dir)
 }
 
-// writable makes sure that the store has its write buffers.
+// alive is ErrClosed once Close has begun to end the store.
+func (s *Store) alive() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("store: %w", ErrClosed)
+	}
+	return nil
+}
+
+// writable makes sure that the store has its write buffers, which Close gives back.
 func (s *Store) writable(ctx context.Context) (*appender, error) {
 	s.buffersMu.Lock()
 	defer s.buffersMu.Unlock()
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
 	if s.appender == nil {
 		a, err := newAppender(ctx, s)
 		if err != nil {
@@ -231,10 +244,13 @@ func (s *Store) writable(ctx context.Context) (*appender, error) {
 	return s.appender, nil
 }
 
-// readable makes sure that the store has its read buffers.
+// readable makes sure that the store has its read buffers, which Close gives back.
 func (s *Store) readable(ctx context.Context) (*readBuffers, error) {
 	s.buffersMu.Lock()
 	defer s.buffersMu.Unlock()
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
 	if s.reads == nil {
 		r, err := newReadBuffers(ctx, s.opts)
 		if err != nil {
