@@ -9,17 +9,17 @@ import (
 
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/blockmill/blockmill/blockio/blockiotest/leak"
 	"github.com/blockmill/blockmill/blockio/cas"
 )
 
 // Cancelled at whatever moment, a create ends one way or the other: the thing is
 // there, whole, or nothing of it is.
 func TestCancelAtAnyMoment(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leak.Check(t)()
 	t.Run("cancel", func(t *testing.T) {
 		w, s := newWorld(t), newWeb(t)
 		uri := s.put("/raw", noise(9<<20))

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -19,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/blockio/blockiotest/leak"
 	"github.com/blockmill/blockmill/pool"
 )
 
@@ -73,7 +73,7 @@ func longKey() string { return fmt.Sprintf("%0129d", 0) }
 
 // What is cancelled leaves nothing, wherever it was.
 func TestCancelCreate(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leak.Check(t)()
 	t.Run("cancel", func(t *testing.T) {
 		w, s := newWorld(t), newWeb(t)
 		raw := guest(24<<20, "x")

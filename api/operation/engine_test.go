@@ -15,16 +15,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/blockio/blockiotest/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // script is a handler that does what its request says, and keeps count.
 type script struct {

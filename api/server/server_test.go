@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
-	"go.uber.org/goleak"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -33,10 +32,11 @@ import (
 	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/api/server"
+	"github.com/blockmill/blockmill/blockio/blockiotest/leak"
 	"github.com/blockmill/blockmill/pool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // statusOf stands for the one table of the daemon.
 func statusOf(err error) *rpcstatus.Status {

@@ -13,15 +13,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.uber.org/goleak"
 
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/blockio/blockiotest/leak"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/blockio/scrub"
 	"github.com/blockmill/blockmill/blockio/storedir"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // node is a store in a directory, open.
 type node struct {

@@ -8,14 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/blockiotest"
+	"github.com/blockmill/blockmill/blockio/blockiotest/leak"
 	"github.com/blockmill/blockmill/blockio/stripe"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // TestHealRacesRemoval removes an object while its shard is being rebuilt: the
 // rebuilt shard does not come after the removal.
