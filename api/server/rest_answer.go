@@ -3,6 +3,8 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -27,7 +29,7 @@ func (w *answer) WriteHeader(status int) {
 	w.status = status
 	isJSON := strings.HasPrefix(w.Header().Get("Content-Type"), "application/json")
 	switch {
-	case status == http.StatusInternalServerError && isJSON && !w.attempt.called.Load():
+	case (status == http.StatusInternalServerError || status == http.StatusBadRequest) && isJSON && !w.attempt.called.Load():
 		w.held = true
 	case status < 400 || isJSON:
 		w.ResponseWriter.WriteHeader(status)
@@ -37,14 +39,32 @@ func (w *answer) WriteHeader(status int) {
 }
 
 // replace answers with a status of our own.
-func (w *answer) replace(status int, message string) {
+func (w *answer) replace(status int, message string, details ...any) {
 	w.status, w.replaced = status, true
 	w.Header().Del("Content-Length")
-	writeStatus(w.ResponseWriter, status, message)
+	writeStatus(w.ResponseWriter, status, message, details...)
+}
+
+// aboutField is what the transcoder says of a parameter, or of a field in the path,
+// that it cannot use.
+var aboutField = regexp.MustCompile(`^(?:in field path|invalid parameter) ("(?:[^"\\]|\\.)*")`)
+
+// blamed is the field that a message of the transcoder is about, or empty.
+func blamed(message string) string {
+	m := aboutField.FindStringSubmatch(message)
+	if m == nil {
+		return ""
+	}
+	field, err := strconv.Unquote(m[1])
+	if err != nil {
+		return ""
+	}
+	return field
 }
 
 // release sends a header that was held: p is the beginning of its body. UNKNOWN is
-// what the transcoder says of a request that it can make no call of.
+// what the transcoder says of a request that it can make no call of, and it names the
+// field that is to blame in its message alone.
 func (w *answer) release(p []byte) {
 	if !w.held {
 		return
@@ -54,9 +74,12 @@ func (w *answer) release(p []byte) {
 		Code    codes.Code
 		Message string
 	}
-	if json.Unmarshal(p, &body) == nil && body.Code == codes.Unknown {
-		w.replace(http.StatusBadRequest, body.Message)
-		return
+	if json.Unmarshal(p, &body) == nil {
+		field := blamed(body.Message)
+		if body.Code == codes.Unknown || field != "" {
+			w.replace(http.StatusBadRequest, body.Message, violation(field, body.Message)...)
+			return
+		}
 	}
 	w.ResponseWriter.WriteHeader(w.status)
 }

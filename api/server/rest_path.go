@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // plain writes a field's two names alike.
@@ -53,6 +54,8 @@ func misplaced(query string, inPath map[string]bool) (field, wrong string) {
 			return name, name + " has its place in the path, and is no parameter"
 		case len(given) > 1 || seen[p]:
 			return name, name + " is given more than once"
+		case !utf8.ValidString(name + given[0]):
+			return strings.ToValidUTF8(name, "\uFFFD"), "a parameter is no text"
 		}
 		seen[p] = true
 	}

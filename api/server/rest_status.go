@@ -38,14 +38,18 @@ func writeStatus(w http.ResponseWriter, httpCode int, message string, details ..
 // writeViolation answers that a field is to blame, in a google.rpc.BadRequest; an
 // empty one is no field.
 func writeViolation(w http.ResponseWriter, field, description string) {
+	writeStatus(w, http.StatusBadRequest, description, violation(field, description)...)
+}
+
+// violation is the details that blame a field; an empty one is no field.
+func violation(field, description string) []any {
 	if field == "" {
-		writeStatus(w, http.StatusBadRequest, description)
-		return
+		return nil
 	}
-	writeStatus(w, http.StatusBadRequest, description, map[string]any{
+	return []any{map[string]any{
 		"@type":           "type.googleapis.com/google.rpc.BadRequest",
 		"fieldViolations": []any{map[string]string{"field": field, "description": description}},
-	})
+	}}
 }
 
 // NotFound answers requests for paths that nothing has.

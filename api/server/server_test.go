@@ -362,6 +362,32 @@ func TestRESTRefusals(t *testing.T) {
 	}
 }
 
+// What the transcoder cannot use says which field it is.
+func TestRESTBlamesFields(t *testing.T) {
+	r := start(t, server.Limits{})
+	for path, want := range map[string]string{
+		"/endpoints?what=1":         "what",
+		"/endpoints?wh%22at=1":      `wh"at`,
+		"/endpoints?page_token.x=1": "page_token.x",
+		"/endpoints?pageSize=x":     "page_size",
+		"/endpoints?pageToken=%ff":  "pageToken",
+		"/nothing":                  "",
+	} {
+		code, doc, _ := r.ask(t, "GET", path, "")
+		var field any = ""
+		if details, _ := doc["details"].([]any); len(details) == 1 {
+			d := details[0].(map[string]any)
+			v := d["fieldViolations"].([]any)[0].(map[string]any)
+			if field = v["field"]; d["@type"] != "type.googleapis.com/google.rpc.BadRequest" || v["description"] != doc["message"] {
+				t.Errorf("%s: %v", path, doc)
+			}
+		}
+		if field != want || want != "" && code != 400 {
+			t.Errorf("%s: %d blames %q, want %q: %v", path, code, field, want, doc)
+		}
+	}
+}
+
 func TestForeignOperations(t *testing.T) {
 	r := start(t, server.Limits{})
 	foreign := r.submit(t, "wait", "theirs")

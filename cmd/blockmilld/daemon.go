@@ -52,6 +52,7 @@ type daemon struct {
 	certificates []*auth.Certificates
 	server       *server.Server
 	services     *node.Services
+	grpcPort     int // of the first address; 0 until it is listened on
 	nbd          *nbd.Server
 	compute      *compute.Services
 	fetchMetrics *fetch.Metrics
@@ -181,6 +182,7 @@ func (d *daemon) observe(context.Context) error {
 		ErrorLog:     slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	for _, l := range listeners {
+		d.log.Info("listening", "for", "metrics", "address", l.Addr().String(), "tls", false)
 		d.serveOn(l, func(l net.Listener) error {
 			if err := d.observer.Serve(server.Bound(l, observers)); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("serve metrics on %v: %w", l.Addr(), err)

@@ -246,6 +246,16 @@ func TestNBD(t *testing.T) {
 	}
 }
 
+// A client that came by REST is told where gRPC is, whoever chose the port.
+func TestEndpoints(t *testing.T) {
+	p := newProcess(t).start()
+	for _, e := range p.must("GET", "/endpoints", nil)["endpoints"].([]any) {
+		if got := e.(object)["address"]; got != p.grpc || p.grpc == "" {
+			t.Errorf("%v is at %v, want %s", e.(object)["id"], got, p.grpc)
+		}
+	}
+}
+
 // TestSocketMode looks at who may connect to the local sockets.
 func TestSocketMode(t *testing.T) {
 	p := newProcess(t).start()
@@ -256,7 +266,7 @@ func TestSocketMode(t *testing.T) {
 		}
 	}
 	// A second daemon must not take the store from the first.
-	second := exec.Command(os.Args[0], "--data-dir", filepath.Join(p.dir, "data"), "--metrics-listen", freeAddress(t))
+	second := exec.Command(os.Args[0], "--data-dir", filepath.Join(p.dir, "data"), "--metrics-listen", anyPort)
 	second.Env = append(os.Environ(), asDaemon+"=1")
 	out, err := second.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "open store") {

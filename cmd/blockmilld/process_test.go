@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,7 +37,8 @@ type process struct {
 	gone chan struct{}
 
 	dir                 string
-	grpc, rest, metrics string // host:port
+	grpc, rest, metrics string // host:port, once it has started
+	said                int    // of the log before the latest start
 	scheme              string // of REST
 	token               string
 	client              *http.Client
@@ -61,17 +62,10 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// anyPort has the system choose a port.
+const anyPort = "127.0.0.1:0"
 
-// newProcess prepares a daemon with ports of its own.
+// newProcess prepares a daemon, which has ports of its own with each start.
 func newProcess(t *testing.T) *process {
 	t.Helper()
 	// A socket's path is short.
@@ -81,7 +75,7 @@ func newProcess(t *testing.T) *process {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return &process{
-		t: t, dir: dir, grpc: freeAddress(t), rest: freeAddress(t), metrics: freeAddress(t),
+		t: t, dir: dir,
 		scheme: "http", client: &http.Client{}, log: new(safeBuffer),
 	}
 }
@@ -96,7 +90,7 @@ func (p *process) start(args ...string) *process {
 	}
 	p.cmd = exec.Command(os.Args[0], append([]string{
 		"--data-dir", filepath.Join(p.dir, "data"),
-		"--grpc-listen", p.grpc, "--rest-listen", p.rest, "--metrics-listen", p.metrics,
+		"--grpc-listen", anyPort, "--rest-listen", anyPort, "--metrics-listen", anyPort,
 	}, args...)...)
 	p.cmd.Env = append(os.Environ(), asDaemon+"=1")
 	if !p.bare {
@@ -104,6 +98,7 @@ func (p *process) start(args ...string) *process {
 	}
 	p.cmd.Env = append(p.cmd.Env, environ...)
 	p.cmd.Stderr = p.log
+	p.said = len(p.log.String())
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -119,6 +114,9 @@ func (p *process) start(args ...string) *process {
 			p.t.Fatalf("the daemon ended: %s", p.log)
 		default:
 		}
+		if p.metrics = p.listensFor("metrics"); p.metrics == "" {
+			return false
+		}
 		resp, err := p.client.Get("http://" + p.metrics + "/readyz")
 		if err != nil {
 			return false
@@ -126,7 +124,20 @@ func (p *process) start(args ...string) *process {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+	p.grpc, p.rest = p.listensFor("grpc"), p.listensFor("rest")
 	return p
+}
+
+var listening = regexp.MustCompile(`msg=listening for=(\w+) address=(\S+:\d+) `)
+
+// listensFor is the address that the daemon said it listens at, empty if it did not.
+func (p *process) listensFor(what string) string {
+	for _, said := range listening.FindAllStringSubmatch(p.log.String()[p.said:], -1) {
+		if said[1] == what {
+			return said[2]
+		}
+	}
+	return ""
 }
 
 // signal sends a signal.

@@ -18,7 +18,6 @@ func TestReloadListeners(t *testing.T) {
 	p := newProcess(t)
 	ours := newAuthority(t, p.dir)
 	ours.sign("server", "one")
-	nbd := freeAddress(t)
 	config := func(connections int) string {
 		return fmt.Sprintf(`
 grpc: {tls: {certificate: %[1]s/server.pem, key: %[1]s/server.key, client_ca: %[1]s/ca.pem}}
@@ -28,7 +27,7 @@ auth:
   accounts:
   - {id: bob, folders: {m: admin}, certificates: [bob]}
 limits: {connections: %[3]d}
-`, p.dir, nbd, connections)
+`, p.dir, anyPort, connections)
 	}
 	r := &reloading{process: p, file: filepath.Join(p.dir, "blockmilld.yaml")}
 	if err := os.WriteFile(r.file, []byte(config(8)), 0o600); err != nil {
@@ -36,6 +35,7 @@ limits: {connections: %[3]d}
 	}
 	p.scheme = "https"
 	p.start("--config", r.file)
+	nbd := p.listensFor("nbd")
 
 	theirs := newAuthority(t, t.TempDir())
 	bobs := map[string]*tls.Config{"ours": ours.client("bob"), "theirs": theirs.client("bob")}

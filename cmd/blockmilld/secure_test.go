@@ -176,8 +176,8 @@ func TestGuarded(t *testing.T) {
 		}
 	})
 	p.stop()
-	// No machine has so much; the environment comes before the file.
-	p.start("BLOCKMILL_STORE_RESERVE=1000T", "--config", file)
+	// No machine has so much; the environment comes before the file, whose level says nothing of addresses.
+	p.start("BLOCKMILL_LOG_LEVEL=info", "BLOCKMILL_STORE_RESERVE=1000T", "--config", file)
 	t.Run("full", func(t *testing.T) { p.full(t, a, id) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"strconv"
 
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -118,7 +119,11 @@ func (d *daemon) grpcAddress() string {
 	if len(d.conf.GRPC.Listen) == 0 {
 		return ""
 	}
-	return d.conf.GRPC.Listen[0]
+	host, port, err := net.SplitHostPort(d.conf.GRPC.Listen[0])
+	if err != nil || port != "0" {
+		return d.conf.GRPC.Listen[0]
+	}
+	return net.JoinHostPort(host, strconv.Itoa(d.grpcPort))
 }
 
 // listen opens the listeners and begins to serve.
@@ -138,6 +143,11 @@ func (d *daemon) listen() error {
 	forGRPC, err := d.inherited.listen("grpc", d.paths.grpcSocket, d.conf.GRPC.Listen)
 	if err != nil {
 		return err
+	}
+	for _, l := range forGRPC { // before anybody asks
+		if a, ok := l.Addr().(*net.TCPAddr); ok && d.grpcPort == 0 {
+			d.grpcPort = a.Port
+		}
 	}
 	for _, l := range forGRPC {
 		cfg := grpcTLS

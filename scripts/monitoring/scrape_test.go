@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -36,7 +35,7 @@ const patience = 2 * time.Minute
 func start(t *testing.T) *node {
 	t.Helper()
 	dir := t.TempDir()
-	n := &node{t: t, bin: filepath.Join(dir, "bin"), data: filepath.Join(dir, "data"), metrics: freePort(t)}
+	n := &node{t: t, bin: filepath.Join(dir, "bin"), data: filepath.Join(dir, "data")}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", n.bin+"/", "../../cmd/...")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -48,7 +47,7 @@ func start(t *testing.T) *node {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	daemon := exec.Command(filepath.Join(n.bin, "blockmilld"), "--data-dir", n.data, "--metrics-listen", n.metrics,
+	daemon := exec.Command(filepath.Join(n.bin, "blockmilld"), "--data-dir", n.data, "--metrics-listen", "127.0.0.1:0",
 		"--grpc-listen", "127.0.0.1:0", "--rest-listen", "127.0.0.1:0")
 	daemon.Env = append(os.Environ(), "BLOCKMILL_FETCH_ALLOW=127.0.0.0/8", "BLOCKMILL_FETCH_ALLOW_HTTP=true", "BLOCKMILL_METRICS_REFRESH=1s")
 	daemon.Stderr = log
@@ -63,17 +62,25 @@ func start(t *testing.T) *node {
 		}
 	})
 	n.until("the daemon to answer", func() bool { return n.try("node", "stat") == nil })
+	n.metrics = n.heard(log.Name(), `msg=listening for=metrics address=(\S+:\d+) `)
 	return n
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+// heard waits for what a program says where it listens, and gives its address.
+func (n *node) heard(log, pattern string) (address string) {
+	n.t.Helper()
+	says := regexp.MustCompile(pattern)
+	n.until("the address in "+log, func() bool {
+		said, err := os.ReadFile(log)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		if m := says.FindSubmatch(said); m != nil {
+			address = string(m[1])
+		}
+		return address != ""
+	})
+	return address
 }
 
 // until waits for something to be so; what is given more is told when it is not.
@@ -160,10 +167,15 @@ func (n *node) prometheus() *api {
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
-	address := freePort(n.t)
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer log.Close()
 	ctx, cancel := context.WithCancel(n.t.Context())
 	cmd := exec.CommandContext(ctx, program, "--config.file="+filepath.Join(dir, "prometheus.yml"),
-		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=error")
+		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")
+	cmd.Stderr = log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	if err := cmd.Start(); err != nil {
@@ -173,7 +185,7 @@ func (n *node) prometheus() *api {
 		cancel()
 		_ = cmd.Wait() // it was ended
 	})
-	return &api{n.t, "http://" + address}
+	return &api{n.t, "http://" + n.heard(log.Name(), `msg="Listening on".* address=(\S+:\d+)`)}
 }
 
 // api is Prometheus' own.

@@ -10,12 +10,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -40,64 +40,61 @@ func Start(t *testing.T) *Daemon {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the daemon: %v\n%s", err, out)
 	}
-	d := &Daemon{GRPC: freePort(t), REST: freePort(t)}
-	metrics := freePort(t)
 	config := filepath.Join(dir, "blockmilld.yaml")
-	text := fmt.Sprintf(configText, d.GRPC, d.REST, metrics)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(configText), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
 	cmd := exec.Command(bin, "--config", config, "--data-dir", filepath.Join(dir, "data"))
-	cmd.Stderr = &log
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("the daemon ended with %v:\n%s", err, log.String())
+			said, _ := os.ReadFile(log.Name()) // as much as there is
+			t.Errorf("the daemon ended with %v:\n%s", err, said)
 		}
 	})
-	if err := ready(t.Context(), "http://"+metrics+"/readyz"); err != nil {
+	d, err := ready(t.Context(), log.Name())
+	if err != nil {
 		t.Fatalf("the daemon is not ready: %v", err)
 	}
 	return d
 }
 
-// ready waits for an answer that all is well.
-func ready(ctx context.Context, url string) error {
+var listening = regexp.MustCompile(`msg=listening for=(\w+) address=(\S+:\d+) `)
+
+// ready waits until a daemon says that it is, and finds in what it said where it
+// listens.
+func ready(ctx context.Context, log string) (*Daemon, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		said, err := os.ReadFile(log)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if r, err := http.DefaultClient.Do(req); err == nil {
-			_ = r.Body.Close() // nothing of it is read
-			if r.StatusCode == http.StatusOK {
-				return nil
+		if bytes.Contains(said, []byte("msg=ready\n")) {
+			at := map[string]string{}
+			for _, l := range listening.FindAllStringSubmatch(string(said), -1) {
+				at[l[1]] = l[2]
 			}
+			return &Daemon{GRPC: at["grpc"], REST: at["rest"]}, nil
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-tick.C:
 		}
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Size is the virtual size of the disk that Serve offers, in bytes.
@@ -127,14 +124,14 @@ func ServeSlowly(t *testing.T) string {
 	return s.URL + "/disk.raw"
 }
 
-// configText is the daemon's configuration: a listener's address for each verb.
+// configText is the daemon's configuration. The system chooses the ports.
 const configText = `
 grpc:
-  listen: [%s]
+  listen: [127.0.0.1:0]
 rest:
-  listen: [%s]
+  listen: [127.0.0.1:0]
 metrics:
-  listen: [%s]
+  listen: [127.0.0.1:0]
 fetch:
   allow: [127.0.0.0/8]
   allow_http: true
