@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
-	"sync/atomic"
 )
 
 // dirWriter writes one object of a DirVolume.
@@ -16,9 +15,7 @@ type dirWriter struct {
 	kind, name, tmp string
 	replace         bool // a committed object of the name
 
-	written atomic.Int64 // bytes, each written once
-	tail    atomic.Int64 // end of the one write of uneven length, else 0
-	broken  atomic.Bool  // a write or the commit failed
+	writes Writes
 
 	fileMu sync.RWMutex
 	file   File   // nil as long as there is none; guarded by fileMu
@@ -31,12 +28,7 @@ type dirWriter struct {
 	closed bool // the file
 }
 
-var (
-	errUnit     = errors.New("not at a multiple of the unit")
-	errTail     = errors.New("an uneven length that does not end the object")
-	errFinished = errors.New("the writer is finished")
-	errBroken   = errors.New("an earlier write failed")
-)
+var errFinished = errors.New("the writer is finished")
 
 // Unit implements Writer: the grid of direct writes. Large objects are best
 // written in pieces of 4 MiB.
@@ -60,27 +52,16 @@ func (w *dirWriter) Reserve(size int64) {
 
 // WriteAt implements Writer.
 func (w *dirWriter) WriteAt(p []byte, off int64) (int, error) {
-	n, err := 0, w.accept(p, off)
+	n, err := 0, w.writes.Accept(off, len(p), BlockSize)
 	if err == nil {
 		n, err = w.write(p, off)
 	}
 	if err != nil {
-		w.broken.Store(true)
+		w.writes.Break()
 		return n, fmt.Errorf("write %s at %d: %w", w.name, off, err)
 	}
-	w.written.Add(int64(n))
+	w.writes.Done(n)
 	return n, nil
-}
-
-// accept checks a write against the rules of Writer.
-func (w *dirWriter) accept(p []byte, off int64) error {
-	if off < 0 || off%BlockSize != 0 {
-		return errUnit
-	}
-	if len(p)%BlockSize != 0 && !w.tail.CompareAndSwap(0, off+int64(len(p))) {
-		return errTail
-	}
-	return nil
 }
 
 // Commit implements Writer.
@@ -96,7 +77,7 @@ func (w *dirWriter) CommitAfter(ctx context.Context, size int64, ready func() er
 		return fmt.Errorf("commit %s: %w", w.name, errFinished)
 	}
 	if err := w.commit(ctx, size, ready); err != nil {
-		w.broken.Store(true)
+		w.writes.Break()
 		err = fmt.Errorf("commit %s: %w", w.name, err)
 		if dropErr := w.drop(); dropErr != nil {
 			return errors.Join(err, dropErr)
@@ -109,7 +90,7 @@ func (w *dirWriter) CommitAfter(ctx context.Context, size int64, ready func() er
 }
 
 func (w *dirWriter) commit(ctx context.Context, size int64, ready func() error) error {
-	if err := w.complete(size); err != nil {
+	if err := w.writes.Complete(size); err != nil {
 		return err
 	}
 	if w.volume.journal != nil {
@@ -155,20 +136,6 @@ func (w *dirWriter) commit(ctx context.Context, size int64, ready func() error) 
 		return err
 	}
 	return w.volume.journalKept(ctx, w.name)
-}
-
-// complete checks that the object of the given size was written whole.
-func (w *dirWriter) complete(size int64) error {
-	if w.broken.Load() {
-		return errBroken
-	}
-	if tail := w.tail.Load(); tail != 0 && tail != size {
-		return fmt.Errorf("size %d, last write to %d: %w", size, tail, errTail)
-	}
-	if n := w.written.Load(); n != size {
-		return fmt.Errorf("%d bytes of %d written", n, size)
-	}
-	return nil
 }
 
 // Abort implements Writer.

@@ -27,14 +27,14 @@ func (w *writer) CommitAfter(ctx context.Context, size int64, ready func() error
 	w.finished = true
 	defer w.state.drop()
 	if err := w.commit(ctx, size, sync.OnceValue(ready)); err != nil {
-		w.broken.Store(true)
+		w.writes.Break()
 		return errors.Join(fmt.Errorf("commit %s: %w", w.name, err), abortShards(w.shards))
 	}
 	return w.dropFailed()
 }
 
 func (w *writer) commit(ctx context.Context, size int64, ready func() error) error {
-	if err := w.complete(size); err != nil {
+	if err := w.writes.Complete(size); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -141,20 +141,6 @@ func (w *writer) takeBack(ctx context.Context, committed memberSet) error {
 		errs[m.index] = m.note(m.vol.Remove(context.WithoutCancel(ctx), w.name))
 	})
 	return errors.Join(errs...)
-}
-
-// complete checks that the object of the given size was written whole.
-func (w *writer) complete(size int64) error {
-	if w.broken.Load() {
-		return errBroken
-	}
-	if tail := w.tail.Load(); tail != 0 && tail != size {
-		return fmt.Errorf("size %d, last write to %d: %w", size, tail, errTail)
-	}
-	if n := w.written.Load(); n != size {
-		return fmt.Errorf("%d bytes of %d written", n, size)
-	}
-	return nil
 }
 
 // dropFailed aborts the shards that the commit went without. What that leaves

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/xxh64"
@@ -20,19 +19,14 @@ type writer struct {
 	gen    generation
 	shards []shardWriter // one for each member
 
-	written atomic.Int64 // bytes, each written once
-	tail    atomic.Int64 // end of the one write of uneven length, else 0
-	broken  atomic.Bool  // a write or the commit failed
+	writes blockio.Writes
 
 	mu       sync.Mutex
 	finished bool // committed or aborted
 }
 
 var (
-	errUnit     = errors.New("not at a multiple of the unit")
-	errTail     = errors.New("an uneven length that does not end the object")
 	errFinished = errors.New("the writer is finished")
-	errBroken   = errors.New("an earlier write failed")
 	errTooLarge = errors.New("the object is too large")
 )
 
@@ -53,10 +47,10 @@ func (w *writer) Reserve(size int64) {
 // WriteAt implements blockio.Writer.
 func (w *writer) WriteAt(p []byte, off int64) (int, error) {
 	if err := w.writeAt(p, off); err != nil {
-		w.broken.Store(true)
+		w.writes.Break()
 		return 0, fmt.Errorf("write %s at %d: %w", w.name, off, err)
 	}
-	w.written.Add(int64(len(p)))
+	w.writes.Done(len(p))
 	w.volume.stats.bytesWritten.Add(int64(len(p)))
 	return len(p), nil
 }
@@ -86,14 +80,11 @@ func (w *writer) writeAt(p []byte, off int64) error {
 
 // accept checks a write against the rules of blockio.Writer.
 func (w *writer) accept(p []byte, off int64) error {
-	row := w.volume.geo.rowSize()
-	switch end := off + int64(len(p)); {
-	case off < 0 || off%row != 0:
-		return errUnit
-	case end > maxObject:
+	if off > maxObject-int64(len(p)) {
 		return errTooLarge
-	case int64(len(p))%row != 0 && !w.tail.CompareAndSwap(0, end):
-		return errTail
+	}
+	if err := w.writes.Accept(off, len(p), w.Unit()); err != nil {
+		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -16,17 +16,8 @@ const mapSuffix = ".map"
 
 // makeLazy makes an empty raw file and a map by which all of it is still the
 // image's.
-func (d *Directory) makeLazy(ctx context.Context, r Request, b *Backing) (err error) {
-	img, err := d.opts.Store.OpenImage(ctx, r.Manifest)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, img.Close()) }()
-	if err := d.fit(b, img.Size()); err != nil {
-		return err
-	}
-	b.Held = img.DataBytes()
-	err = d.make(ctx, disksDir, string(b.ID)+mapSuffix, func(dev *blockio.Device) error {
+func (d *Directory) makeLazy(ctx context.Context, r Request, b *Backing, img *cas.Image) error {
+	err := d.make(ctx, disksDir, string(b.ID)+mapSuffix, func(dev *blockio.Device) error {
 		if err := dev.Truncate(lazy.MapSize(b.Size)); err != nil {
 			return err
 		}

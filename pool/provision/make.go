@@ -52,19 +52,18 @@ func (d *Directory) make1(ctx context.Context, r Request, o *owned) (Backing, er
 		return Backing{}, ErrMethod
 	}
 	b := Backing{ID: newBackingID(r.Manifest), Dir: d.opts.Path, Method: r.Method, Format: convert.Raw, Size: r.Size}
+	err := ErrMethod
 	switch r.Method {
 	case Blank:
-		return b, d.makeBlank(ctx, &b)
+		err = d.makeBlank(ctx, &b)
 	case Reflink:
-		return b, d.makeReflink(ctx, r, &b, o)
+		err = d.makeReflink(ctx, r, &b, o)
 	case Overlay:
-		return b, d.makeOverlay(ctx, r, &b)
-	case Copy, ReadyMade:
-		return b, d.makeCopy(ctx, r, &b)
-	case Lazy:
-		return b, d.makeLazy(ctx, r, &b)
+		err = d.makeOverlay(ctx, r, &b)
+	case Copy, ReadyMade, Lazy:
+		err = d.makeOf(ctx, r, &b)
 	}
-	return Backing{}, ErrMethod
+	return b, err
 }
 
 func fileName(b *Backing) string { return string(b.ID) + "." + string(b.Format) }
@@ -116,7 +115,8 @@ func (d *Directory) makeReflink(ctx context.Context, r Request, b *Backing, o *o
 	})
 }
 
-func (d *Directory) makeCopy(ctx context.Context, r Request, b *Backing) (err error) {
+// makeOf makes a disk straight from its image, with no golden base between them.
+func (d *Directory) makeOf(ctx context.Context, r Request, b *Backing) (err error) {
 	img, err := d.opts.Store.OpenImage(ctx, r.Manifest)
 	if err != nil {
 		return err
@@ -125,10 +125,17 @@ func (d *Directory) makeCopy(ctx context.Context, r Request, b *Backing) (err er
 	if err := d.fit(b, img.Size()); err != nil {
 		return err
 	}
+	b.Held = img.DataBytes()
+	if r.Method == Lazy {
+		return d.makeLazy(ctx, r, b, img)
+	}
+	return d.makeCopy(ctx, r, b, img)
+}
+
+func (d *Directory) makeCopy(ctx context.Context, r Request, b *Backing, img *cas.Image) error {
 	if err := d.makeRoom(img.DataBytes()); err != nil {
 		return err
 	}
-	b.Held = img.DataBytes()
 	return d.make(ctx, disksDir, fileName(b), func(dev *blockio.Device) error {
 		if err := d.copyImage(ctx, dev, img, false, r.Background); err != nil {
 			return err
