@@ -29,7 +29,12 @@ func (n *Node) obtain(ctx context.Context, d Disk, o origin) (files, error) {
 // takeReady takes a disk from the pool, and gives it the size. It waits for one
 // when no quick method is left.
 func (n *Node) takeReady(ctx context.Context, d Disk, o origin) (*ready.Taken, error) {
-	t, err := n.stock.Take(ctx, o.pool, !n.quick(d))
+	// What the first directory makes is what a refill brings, if that has room.
+	suits := func(b provision.Backing) bool {
+		return (d.Dir == "" || b.Dir == d.Dir) && (d.Method == "" || b.Method == d.Method)
+	}
+	first := provision.Backing{Dir: n.dirs[0].Dir(), Method: n.ReadyMethod()}
+	t, err := n.stock.Take(ctx, o.pool, ready.Want{Suits: suits, Wait: suits(first) && !n.quick(d)})
 	if err != nil {
 		return nil, err
 	}

@@ -332,3 +332,42 @@ func TestReadyDiskIsGone(t *testing.T) {
 		t.Errorf("%d hits, %d misses, %d discards; want a miss and what was discarded for it", st.Hits, st.Misses, st.Discards)
 	}
 }
+
+// A disk that is to be in one directory, or of one method, is no other that is ready.
+func TestReadyDiskDoesNotSuit(t *testing.T) {
+	s := makeStore(t, blockiotest.NewMemVolume())
+	overlays, copies := t.TempDir(), t.TempDir()
+	n, err := pool.Open(t.Context(), pool.Options{
+		Store: s,
+		Disks: []provision.Options{
+			{Path: overlays, Methods: []provision.Method{provision.Overlay}, Reserve: -1},
+			{Path: copies, Methods: []provision.Method{provision.ReadyMade, provision.Copy}, Reserve: -1},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	img := named("image")
+	img.Pooled = true
+	img = makeImage(t, n, img, "guest")
+	before := waitReady(t, n, img.ID)
+	there, method := diskOf("there", img.ID), diskOf("method", img.ID)
+	there.Dir, method.Method = copies, provision.ReadyMade
+	if d := createDisk(t, n, there); d.Dir != copies {
+		t.Errorf("the disk is in %s, want %s", d.Dir, copies)
+	}
+	if d := createDisk(t, n, method); d.Method != provision.ReadyMade || d.Dir != copies {
+		t.Errorf("the disk is made by %s in %s, want %s", d.Method, d.Dir, provision.ReadyMade)
+	}
+	if now := waitReady(t, n, img.ID); now.Hits != 0 || now.Misses < 1 || now.Discards != before.Discards {
+		t.Errorf("counts %+v, before %+v", now.Counts, before.Counts)
+	}
+	if d := createDisk(t, n, diskOf("any", img.ID)); d.Dir != overlays || d.Method != provision.Overlay {
+		t.Errorf("the disk is made by %s in %s", d.Method, d.Dir)
+	}
+}

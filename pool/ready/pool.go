@@ -81,13 +81,14 @@ func (p *pool) bytes() int64 {
 	return n
 }
 
-// next takes the oldest ready disk; false when there is none.
-func (p *pool) next() (provision.Backing, bool) {
-	if len(p.ready) == 0 {
+// next takes the oldest ready disk that is wanted; false when there is none.
+func (p *pool) next(want Want) (provision.Backing, bool) {
+	i := slices.IndexFunc(p.ready, want.suits)
+	if i < 0 {
 		return provision.Backing{}, false
 	}
-	b := p.ready[0]
-	p.ready = slices.Delete(p.ready, 0, 1)
+	b := p.ready[i]
+	p.ready = slices.Delete(p.ready, i, i+1)
 	return b, true
 }
 

@@ -79,7 +79,7 @@ func stat(t *testing.T, s *ready.Stock, key ready.Key) ready.Stat {
 // take takes a disk and keeps it.
 func take(t *testing.T, s *ready.Stock, want error) provision.Backing {
 	t.Helper()
-	d, err := s.Take(t.Context(), "img", false)
+	d, err := s.Take(t.Context(), "img", ready.Want{})
 	if !errors.Is(err, want) || (err == nil) != (want == nil) {
 		t.Fatalf("take: %v, want %v", err, want)
 	}
@@ -107,7 +107,7 @@ func TestRefill(t *testing.T) {
 		for batch := range 4 {
 			hits := 0
 			for range 10 {
-				if _, err := s.Take(t.Context(), "img", false); err == nil {
+				if _, err := s.Take(t.Context(), "img", ready.Want{}); err == nil {
 					hits++
 				}
 			}
@@ -142,7 +142,7 @@ func TestWaiters(t *testing.T) {
 		var order []int
 		for i := range 5 {
 			go func() {
-				_, err := s.Take(t.Context(), "img", true)
+				_, err := s.Take(t.Context(), "img", ready.Want{Wait: true})
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -163,14 +163,14 @@ func TestWaiters(t *testing.T) {
 		// One that gives up leaves the line; what it would have got is kept.
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		if _, err := s.Take(ctx, "img", true); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := s.Take(ctx, "img", ready.Want{Wait: true}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("gave up: %v", err)
 		}
 		time.Sleep(time.Second)
 		// A refill that fails is told to who waits, and tried again.
 		broken := errors.New("broken")
 		f.failWith(broken)
-		take2 := func() error { _, err := s.Take(t.Context(), "img", true); return err }
+		take2 := func() error { _, err := s.Take(t.Context(), "img", ready.Want{Wait: true}); return err }
 		for {
 			if err := take2(); err != nil {
 				if !errors.Is(err, broken) {
@@ -211,7 +211,7 @@ func TestForeground(t *testing.T) {
 		if st := stat(t, s, "img"); st.Ready != 0 || st.Making != 1 {
 			t.Errorf("beside foreground work: %d ready, %d being made", st.Ready, st.Making)
 		}
-		if _, err := s.Take(t.Context(), "img", true); err != nil {
+		if _, err := s.Take(t.Context(), "img", ready.Want{Wait: true}); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(10 * time.Second)
@@ -282,7 +282,7 @@ func TestTaken(t *testing.T) {
 				if !tt.wait {
 					time.Sleep(time.Minute)
 				}
-				d, err := s.Take(t.Context(), "img", tt.wait)
+				d, err := s.Take(t.Context(), "img", ready.Want{Wait: tt.wait})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -304,6 +304,31 @@ func TestTaken(t *testing.T) {
 	}
 }
 
+// A create gets no disk that does not suit it, not even when it has waited.
+func TestSuits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &factory{takes: time.Second}
+		s := ready.New(ready.Options{Maker: f})
+		defer s.Stop()
+		s.Open("img", ready.Settings{Capacity: 3}, nil)
+		nothing := func(provision.Backing) bool { return false }
+		if _, err := s.Take(t.Context(), "img", ready.Want{Suits: nothing, Wait: true}); !errors.Is(err, ready.ErrNone) {
+			t.Errorf("what was made does not suit: %v, want %v", err, ready.ErrNone)
+		}
+		time.Sleep(time.Minute)
+		second := func(b provision.Backing) bool { return b.ID == "img-2" }
+		if d, err := s.Take(t.Context(), "img", ready.Want{Suits: second}); err != nil || d.ID != "img-2" {
+			t.Errorf("the second was taken as %+v: %v", d, err)
+		}
+		if d, err := s.Take(t.Context(), "img", ready.Want{}); err != nil || d.ID != "img-1" {
+			t.Errorf("the oldest was taken as %+v: %v", d, err)
+		}
+		if st := stat(t, s, "img"); st.Misses != 1 || st.Waits != 0 || st.Discards != 0 {
+			t.Errorf("counts %+v", st.Counts)
+		}
+	})
+}
+
 // What happens is counted: creates by what they met, refills and their times, and how
 // the pools are.
 func TestMetrics(t *testing.T) {
@@ -314,7 +339,7 @@ func TestMetrics(t *testing.T) {
 		defer s.Stop()
 		s.Open("img", ready.Settings{Capacity: 2}, nil)
 		take(t, s, ready.ErrNone) // a miss
-		d, err := s.Take(t.Context(), "img", true)
+		d, err := s.Take(t.Context(), "img", ready.Want{Wait: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -384,7 +409,7 @@ func TestBehind(t *testing.T) {
 		defer s.Stop()
 		s.Open("img", ready.Settings{}, nil)
 		for range 60 {
-			_, _ = s.Take(t.Context(), "img", false)
+			_, _ = s.Take(t.Context(), "img", ready.Want{})
 			time.Sleep(5 * time.Second)
 		}
 		kinds := map[ready.EventKind]int{}
@@ -400,7 +425,7 @@ func TestBehind(t *testing.T) {
 			t.Errorf("%d series of load, want 1", n)
 		}
 		time.Sleep(30 * time.Minute)
-		if _, err := s.Take(t.Context(), "img", false); err != nil {
+		if _, err := s.Take(t.Context(), "img", ready.Want{}); err != nil {
 			t.Error(err)
 		}
 		events, _ = s.Events(0)
@@ -432,7 +457,7 @@ func TestConcurrent(t *testing.T) {
 						s.Open(key, ready.Settings{}, nil)
 						continue
 					}
-					b, err := s.Take(t.Context(), key, i%3 == 0)
+					b, err := s.Take(t.Context(), key, ready.Want{Wait: i%3 == 0})
 					if err != nil {
 						continue
 					}
@@ -471,7 +496,7 @@ func TestGone(t *testing.T) {
 		s := ready.New(ready.Options{Maker: f})
 		defer s.Stop()
 		s.Open("img", ready.Settings{}, nil)
-		if _, err := s.Take(t.Context(), "img", true); !errors.Is(err, ready.ErrNoPool) {
+		if _, err := s.Take(t.Context(), "img", ready.Want{Wait: true}); !errors.Is(err, ready.ErrNoPool) {
 			t.Errorf("waited: %v, want %v", err, ready.ErrNoPool)
 		}
 		if st := stat(t, s, "img"); st.Failures > 0 || st.Waiting != 0 {
@@ -498,7 +523,7 @@ func TestWaitersAreTold(t *testing.T) {
 			var all sync.WaitGroup
 			for range 30 {
 				all.Go(func() {
-					if _, err := s.Take(t.Context(), "img", true); !errors.Is(err, fail) {
+					if _, err := s.Take(t.Context(), "img", ready.Want{Wait: true}); !errors.Is(err, fail) {
 						t.Errorf("take: %v, want %v", err, fail)
 					}
 				})

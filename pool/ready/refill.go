@@ -159,7 +159,7 @@ func (s *Stock) discardSurplus(p *pool, now time.Time) {
 		slack = 0
 	}
 	for len(p.ready) > target+slack {
-		b, _ := p.next()
+		b, _ := p.next(Want{})
 		p.counts.Discards++
 		s.note(p, Discarded, 0, "")
 		s.work.Go(func() { s.giveUp(p.key, b) })

@@ -53,9 +53,20 @@ func (t *Taken) Discard(ctx context.Context) error {
 	return s.opts.Maker.Discard(ctx, p.key, t.Backing)
 }
 
-// Take gives a ready disk. Without one it is ErrNone, or, with wait, it waits for
-// the refill that it starts.
-func (s *Stock) Take(ctx context.Context, key Key, wait bool) (*Taken, error) {
+// Want says what ready disk a create wants; the zero value is any, if there is one.
+type Want struct {
+	// Suits, unless it is nil, says whether a disk is what is wanted. It is called
+	// while the stock is locked.
+	Suits func(provision.Backing) bool
+	// Wait has the create wait for the refill that it starts, when nothing is there.
+	Wait bool
+}
+
+func (w Want) suits(b provision.Backing) bool { return w.Suits == nil || w.Suits(b) }
+
+// Take gives a ready disk. Without one, or when what was made meanwhile does not suit,
+// it is ErrNone.
+func (s *Stock) Take(ctx context.Context, key Key, want Want) (*Taken, error) {
 	s.mu.Lock()
 	p := s.pools[key]
 	if p == nil || s.stopped {
@@ -65,17 +76,14 @@ func (s *Stock) Take(ctx context.Context, key Key, wait bool) (*Taken, error) {
 	now := time.Now()
 	p.demand.Arrive(now)
 	s.watchLoad(p, now)
-	if b, ok := p.next(); ok {
+	if b, ok := p.next(want); ok {
 		s.plan()
 		s.mu.Unlock()
 		return &Taken{Backing: b, stock: s, pool: p}, nil
 	}
-	if !wait {
-		p.counts.Misses++
-		s.note(p, Miss, 0, "")
-		s.plan()
-		s.mu.Unlock()
-		return nil, fmt.Errorf("pool %s: %w", key, ErrNone)
+	if !want.Wait {
+		defer s.mu.Unlock()
+		return nil, s.miss(p)
 	}
 	w := &waiter{since: now, got: make(chan given, 1)}
 	p.waiters = append(p.waiters, w)
@@ -83,15 +91,29 @@ func (s *Stock) Take(ctx context.Context, key Key, wait bool) (*Taken, error) {
 	p.hurry = make(chan struct{})
 	s.plan()
 	s.mu.Unlock()
-	return s.await(ctx, p, w)
+	return s.await(ctx, p, w, want)
+}
+
+// miss counts a create that found nothing, and plans for it. Mu is held.
+func (s *Stock) miss(p *pool) error {
+	p.counts.Misses++
+	s.note(p, Miss, 0, "")
+	s.plan()
+	return fmt.Errorf("pool %s: %w", p.key, ErrNone)
 }
 
 // await returns what a waiter is given.
-func (s *Stock) await(ctx context.Context, p *pool, w *waiter) (*Taken, error) {
+func (s *Stock) await(ctx context.Context, p *pool, w *waiter, want Want) (*Taken, error) {
 	select {
 	case g := <-w.got:
 		if g.err != nil {
 			return nil, g.err
+		}
+		if !want.suits(g.backing) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.putBack(p.key, p, g.backing)
+			return nil, s.miss(p)
 		}
 		return &Taken{Backing: g.backing, stock: s, pool: p, waited: max(time.Since(w.since), 1)}, nil
 	case <-ctx.Done():
