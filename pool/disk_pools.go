@@ -159,23 +159,40 @@ func (n *Node) imageGone(ctx context.Context, img Image) {
 	n.dropBase(img.Manifest)
 }
 
-// SetPool changes the settings of the pool of an image, durably.
+// SetPool gives the pool of an image other settings, durably.
 func (n *Node) SetPool(ctx context.Context, id ImageID, s ready.Settings) (ready.Stat, error) {
-	unlock, err := n.lockPool(id)
+	return n.ChangePool(ctx, id, func(ready.Settings) ready.Settings { return s })
+}
+
+// ChangePool is SetPool with settings that edit makes of those that the pool has.
+func (n *Node) ChangePool(ctx context.Context, id ImageID, edit func(ready.Settings) ready.Settings) (ready.Stat, error) {
+	st, err := n.changePool(ctx, id, edit)
 	if err != nil {
 		return ready.Stat{}, fmt.Errorf("set pool of image %s: %w", id, err)
 	}
-	defer unlock()
-	err = s.Validate()
-	var payload []byte
-	if err == nil {
-		payload, err = json.Marshal(poolRecord{recordVersion, s})
+	return st, nil
+}
+
+func (n *Node) changePool(ctx context.Context, id ImageID, edit func(ready.Settings) ready.Settings) (ready.Stat, error) {
+	unlock, err := n.lockPool(id)
+	if err != nil {
+		return ready.Stat{}, err
 	}
+	defer unlock()
+	st, err := n.stock.Stat(ready.Key(id))
+	if err != nil {
+		return ready.Stat{}, err
+	}
+	s := edit(st.Settings)
+	if err := s.Validate(); err != nil {
+		return ready.Stat{}, err
+	}
+	payload, err := json.Marshal(poolRecord{recordVersion, s})
 	if err == nil {
 		err = n.opts.Store.PutRecord(ctx, cas.Record{Kind: poolKind, ID: string(id), Payload: payload})
 	}
 	if err != nil {
-		return ready.Stat{}, fmt.Errorf("set pool of image %s: %w", id, err)
+		return ready.Stat{}, err
 	}
 	n.stock.Open(ready.Key(id), s, nil)
 	return n.stock.Stat(ready.Key(id))

@@ -70,11 +70,7 @@ func (s *poolService) Set(ctx context.Context, req *blockmillpb.SetPoolRequest) 
 	if err != nil {
 		return nil, status.Err(err)
 	}
-	st, err := s.node.Pools().Stat(ready.Key(img.ID))
-	if err != nil {
-		return nil, status.Err(err)
-	}
-	st, err = s.node.SetPool(ctx, img.ID, changed(st.Settings, req))
+	st, err := s.node.ChangePool(ctx, img.ID, func(s ready.Settings) ready.Settings { return changed(s, req) })
 	if err != nil {
 		return nil, status.Err(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -118,6 +119,30 @@ func TestWhoMayWhat(t *testing.T) {
 		})
 	}
 	close(w.keeper.scrubbed)
+}
+
+// What callers change of a pool at the same time is all changed.
+func TestPoolIsChangedByMany(t *testing.T) {
+	w := newWorld(t)
+	id := string(w.image("f", true).ID)
+	c := blockmillpb.NewPoolServiceClient(w.conn)
+	for i := range int64(300) {
+		var all sync.WaitGroup
+		for _, req := range []*blockmillpb.SetPoolRequest{
+			{ImageId: id, Max: proto.Int64(10 + i)}, {ImageId: id, IdleSeconds: proto.Int64(60 + i)}, {ImageId: id, Min: proto.Int64(i % 2)},
+		} {
+			all.Go(func() {
+				if _, err := c.Set(w.as("root"), req); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		got := must[*blockmillpb.Pool](t)(c.Get(w.as("root"), &blockmillpb.GetPoolRequest{ImageId: id}))
+		if got.GetMax() != 10+i || got.GetIdleSeconds() != 60+i || got.GetMin() != i%2 {
+			t.Fatalf("after change %d: at most %d, at least %d, idle after %d s", i, got.GetMax(), got.GetMin(), got.GetIdleSeconds())
+		}
+	}
 }
 
 // TestPools changes a pool step by step.
