@@ -1,6 +1,7 @@
 package blockio
 
 import (
+	"container/list"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,8 +12,8 @@ import (
 // CacheOptions are options of a Cache; the zero value works.
 type CacheOptions struct {
 	// BlockSize is the length in bytes of what is read and kept at a time,
-	// rounded up to a power of two of at least the package's BlockSize; 0 is
-	// 1 MiB.
+	// rounded up to a power of two of at least 512; 0 is 1 MiB. Those below
+	// the package's BlockSize take as much memory.
 	BlockSize int
 	// MaxBlocks bounds the blocks kept; 0 is what fits into a quarter of the
 	// arena, and at least two.
@@ -29,15 +30,21 @@ func (o CacheOptions) withDefaults(arena *Arena) CacheOptions {
 	if o.BlockSize <= 0 {
 		o.BlockSize = 1 << 20
 	}
-	o.BlockSize = max(BlockSize, 1<<bits.Len(uint(o.BlockSize-1)))
+	o.BlockSize = max(minCacheBlock, 1<<bits.Len(uint(o.BlockSize-1)))
 	if o.MaxBlocks <= 0 {
-		o.MaxBlocks = max(2, int(arena.Limit()/4/int64(o.BlockSize)))
+		o.MaxBlocks = max(2, int(arena.Limit()/4/o.blockMemory()))
 	}
 	if o.Direct <= 0 {
 		o.Direct = o.BlockSize
 	}
 	return o
 }
+
+// minCacheBlock is the shortest block of a cache.
+const minCacheBlock = 512
+
+// blockMemory is how much of the arena a block takes.
+func (o CacheOptions) blockMemory() int64 { return max(BlockSize, int64(o.BlockSize)) }
 
 // Cache makes few large reads of many small ones: an io.ReaderAt that reads its
 // source in aligned blocks, each once however many ask for it at a time, keeps
@@ -60,8 +67,7 @@ type Cache struct {
 	mu     sync.Mutex
 	closed bool
 	blocks map[int64]*cacheBlock // by index
-	// clock orders blocks by their last use. Uses are seldom enough.
-	clock int64
+	uses   list.List             // of *cacheBlock, the one not used for longest first
 	readers
 }
 
@@ -149,8 +155,7 @@ func (c *Cache) find(p []byte, off int64, small bool) (b *cacheBlock, n int, err
 		b = c.load(index)
 	}
 	if b != nil { // pinned first: reading ahead looks for memory
-		c.clock++
-		b.used = c.clock
+		c.uses.MoveToBack(b.use)
 		b.refs++
 	}
 	if small {

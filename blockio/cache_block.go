@@ -1,6 +1,9 @@
 package blockio
 
-import "math"
+import (
+	"container/list"
+	"math"
+)
 
 // cacheBlock is a block that is here or being read. Its memory is released when
 // refs is 0.
@@ -11,8 +14,8 @@ type cacheBlock struct {
 	err   error         // of reading it; set before ready is closed
 
 	// Guarded by the cache's mu.
-	refs int   // users, whoever reads it, and one for its place
-	used int64 // clock of the last use
+	refs int           // users, whoever reads it, and one for its place
+	use  *list.Element // of the cache's uses, as long as it has its place
 }
 
 // index is the block that has an offset, start the offset where a block begins;
@@ -32,8 +35,8 @@ func (c *Cache) load(index int64) *cacheBlock {
 	if buf == nil {
 		return nil
 	}
-	c.clock++
-	b := &cacheBlock{index: index, buf: buf, ready: make(chan struct{}), refs: 2, used: c.clock}
+	b := &cacheBlock{index: index, buf: buf, ready: make(chan struct{}), refs: 2}
+	b.use = c.uses.PushBack(b)
 	c.blocks[index] = b
 	c.loads.Go(func() {
 		defer close(b.ready)
@@ -64,6 +67,7 @@ func (c *Cache) Put(p []byte, off int64) {
 		copy(buf.Bytes(), p)
 		b := &cacheBlock{index: index, buf: buf, ready: make(chan struct{}), refs: 1}
 		close(b.ready)
+		b.use = c.uses.PushFront(b)
 		c.blocks[index] = b
 	}
 }
@@ -76,19 +80,15 @@ func (c *Cache) memory() *Buffer {
 			return buf
 		}
 	}
-	var oldest *cacheBlock
-	for _, b := range c.blocks {
-		if b.refs == 1 && (oldest == nil || b.used < oldest.used) {
-			oldest = b
+	for use := c.uses.Front(); use != nil; use = use.Next() {
+		if b := use.Value.(*cacheBlock); b.refs == 1 {
+			buf := b.buf
+			b.buf = nil
+			c.remove(b)
+			return buf
 		}
 	}
-	if oldest == nil {
-		return nil
-	}
-	buf := oldest.buf
-	oldest.buf = nil
-	c.remove(oldest)
-	return buf
+	return nil
 }
 
 // remove takes a block out of the cache; who uses it may go on. The caller
@@ -96,6 +96,7 @@ func (c *Cache) memory() *Buffer {
 func (c *Cache) remove(b *cacheBlock) {
 	if c.blocks[b.index] == b {
 		delete(c.blocks, b.index)
+		c.uses.Remove(b.use)
 		c.unref(b)
 	}
 }
@@ -123,7 +124,7 @@ func (c *Cache) drop(n int64) {
 		for _, b := range c.blocks {
 			if n > 0 && b.refs <= most {
 				c.remove(b)
-				n -= int64(c.opts.BlockSize)
+				n -= c.opts.blockMemory()
 			}
 		}
 	}

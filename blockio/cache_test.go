@@ -237,6 +237,38 @@ func TestCacheWithoutMemory(t *testing.T) {
 	}
 }
 
+// TestCacheShortBlocks keeps blocks of a sector, which take a block of the arena
+// each, and gives up as many as others need.
+func TestCacheShortBlocks(t *testing.T) {
+	const sector, blocks = 512, 8
+	src := &source{data: randomBytes(100*sector+10, 1)}
+	arena := blockio.NewArena(4 * blocks * blockio.BlockSize)
+	c := blockio.NewCache(src, int64(len(src.data)), arena, blockio.CacheOptions{BlockSize: sector})
+	t.Cleanup(func() { _ = c.Close() }) // it never fails
+	for i := range 2 * blocks {
+		wantRead(t, c, src.data, i*3*sector+10, 4)
+	}
+	for _, r := range src.take() {
+		if r[0]%(3*sector) != 0 || r[1] != sector {
+			t.Errorf("%d bytes were read at %d, want sectors", r[1], r[0])
+		}
+	}
+	if got := arena.InUse(); got != blocks*blockio.BlockSize {
+		t.Errorf("%d bytes in use, want a quarter of the arena", got)
+	}
+	buf, err := arena.Get(t.Context(), 4*blocks*blockio.BlockSize/2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer buf.Release()
+	more, err := arena.Get(t.Context(), 4*blocks*blockio.BlockSize/2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more.Release()
+	wantRead(t, c, src.data, 100*sector, 100)
+}
+
 // TestCacheYields shows that a cache that has filled the arena gives it up to
 // those who wait for it, blocks being read included.
 // TestCacheOfTheLargest reads to the end of the largest source that there can be,

@@ -23,6 +23,7 @@
 //
 // Small reads go through a cache of blocks with read-ahead, each block fetched
 // once however many wait for it; large ones go straight into the caller's memory.
+// [Source.Pages] is for short reads that stand far apart, as those of tables do.
 // Memory is the arena's, and a caller may hold buffers of it: nothing here waits
 // for the arena. A server without ranges needs a directory, where the stream is
 // kept in a file without a name.

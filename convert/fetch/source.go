@@ -33,6 +33,9 @@ type Source struct {
 	held   []byte
 
 	closing sync.Once
+
+	mu    sync.Mutex
+	paged []*blockio.Cache // of Pages; guarded by mu
 }
 
 // Open asks for the source and says what it is; its first bytes are there then.
@@ -83,11 +86,14 @@ func (s *Source) probe() error {
 		return s.openStream(nil)
 	}
 	opts := &s.client.opts
-	s.cache = blockio.NewCache(rangeReader{s.ctx, &ranges{s.client, s.pin}}, s.pin.size, opts.Arena, blockio.CacheOptions{
-		BlockSize: opts.BlockSize, Direct: directRead, ReadAhead: opts.ReadAhead,
-	})
+	s.cache = s.newCache(blockio.CacheOptions{BlockSize: opts.BlockSize, Direct: directRead, ReadAhead: opts.ReadAhead})
 	s.cache.Put(first, 0)
 	return nil
+}
+
+// newCache makes a cache over the ranges of the source.
+func (s *Source) newCache(opts blockio.CacheOptions) *blockio.Cache {
+	return blockio.NewCache(rangeReader{s.ctx, &ranges{s.client, s.pin}}, s.pin.size, s.client.opts.Arena, opts)
 }
 
 // openStream reads the source in one piece, that of an answer or another.
@@ -155,7 +161,10 @@ func (s *Source) Redacted() string { return redact(s.client.origin) }
 
 // ReadAt reads as io.ReaderAt says. It fetches what is not there; a source that
 // cannot be read in ranges makes it wait until the stream has come so far.
-func (s *Source) ReadAt(p []byte, off int64) (int, error) {
+func (s *Source) ReadAt(p []byte, off int64) (int, error) { return s.readAt(s.cache, p, off) }
+
+// readAt reads by way of one of the source's caches, if it has any.
+func (s *Source) readAt(cache *blockio.Cache, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("read %s at %d: negative offset", s.Redacted(), off)
 	}
@@ -166,18 +175,18 @@ func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 	if int64(len(p)) > s.pin.size-off {
 		p, end = p[:s.pin.size-off], io.EOF
 	}
-	if err := s.read(p, off); err != nil {
+	if err := s.read(cache, p, off); err != nil {
 		return 0, fmt.Errorf("read %s: %w", s.Redacted(), err)
 	}
 	return len(p), end
 }
 
-func (s *Source) read(p []byte, off int64) error {
+func (s *Source) read(cache *blockio.Cache, p []byte, off int64) error {
 	switch {
 	case s.ctx.Err() != nil:
 		return context.Cause(s.ctx)
-	case s.cache != nil:
-		_, err := s.cache.ReadAt(p, off)
+	case cache != nil:
+		_, err := cache.ReadAt(p, off)
 		if errors.Is(err, fs.ErrClosed) {
 			err = ErrClosed
 		}
@@ -200,6 +209,12 @@ func (s *Source) end() {
 	s.stop()
 	if s.cache != nil {
 		_ = s.cache.Close() // it never fails
+	}
+	s.mu.Lock()
+	paged := s.paged
+	s.mu.Unlock()
+	for _, c := range paged {
+		_ = c.Close() // like the other
 	}
 	if s.stream != nil {
 		s.stream.close()

@@ -46,7 +46,7 @@ func (w *l2Checker) check(ctx context.Context, l1, table int64) error {
 			return err
 		}
 		entries := w.page[:n*g.entrySize]
-		if err := readFull(w.c.im.src, entries, table+first*g.entrySize); err != nil {
+		if err := w.c.im.readLeaf(entries, table+first*g.entrySize); err != nil {
 			return fmt.Errorf("check L2 table of L1 entry %d: %w", l1, err)
 		}
 		if blockio.IsZero(entries) {

@@ -13,11 +13,12 @@ import (
 
 // Image is an open image's active layer.
 type Image struct {
-	src  io.ReaderAt
-	geo  *geometry
-	hdr  header
-	ext  extensions
-	opts Options
+	src   io.ReaderAt
+	paged paged
+	geo   *geometry
+	hdr   header
+	ext   extensions
+	opts  Options
 
 	decoder decoder
 	buffers *bufferSource
@@ -36,8 +37,9 @@ func Open(src io.ReaderAt, size int64, opts Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	geo := newGeometry(h, size)
 	return &Image{
-		src: src, geo: newGeometry(h, size), hdr: h, ext: ext, opts: opts,
+		src: src, paged: newPaged(src, geo), geo: geo, hdr: h, ext: ext, opts: opts,
 		decoder: newDecoder(h.compressionType),
 		buffers: newBufferSource(opts.Arena),
 	}, nil
@@ -94,10 +96,4 @@ func (r run) extent() blockio.Extent {
 		e.State, e.Compressed = blockio.Data, true
 	}
 	return e
-}
-
-// readTable reads a piece of a table. Nothing is cached here: tables are read
-// in pages, and a source whose small reads are dear has a cache of its own.
-func (im *Image) readTable(p []byte, off int64) error {
-	return readFull(im.src, p, off)
 }

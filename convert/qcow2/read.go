@@ -1,25 +1,29 @@
 package qcow2
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/blockmill/blockmill/blockio"
 )
 
 const (
-	// gatherLimit is the most bytes of compressed clusters to read at once,
-	// if they are more than one.
+	// gatherLimit is the most bytes to read at once for several runs.
 	gatherLimit = 1 << 20
-	// gatherSlack is how many unneeded bytes between compressed clusters are
-	// read for the sake of one larger read.
-	gatherSlack = 64 << 10
+	// gatherSlack is how many unneeded bytes between runs are read for the sake of
+	// one larger read: a few small tables.
+	gatherSlack = 16 << 10
+	// gatherPlain is the length from which on plain runs are read by themselves,
+	// straight to their place, unless they go on where others end.
+	gatherPlain = 256 << 10
 )
 
 // ReadAt reads guest bytes. A large read is fast: runs that are contiguous in
-// the file are one read straight into p, and compressed clusters that are
-// packed together are read at once, then decoded.
+// the file are one read straight into p, and compressed clusters and short runs
+// that are packed together are read at once, in whatever order they stand there.
 func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("read at %d: negative offset", off)
@@ -50,9 +54,10 @@ type reader struct {
 
 	p   []byte // the guest bytes from off
 	off int64
-	// batch are compressed runs yet to be read, in the host range [from, to).
-	batch    []run
-	from, to int64
+	// runs are those to be read, batch the first of them that are one read, in the
+	// host range [from, to).
+	runs, batch []run
+	from, to    int64
 }
 
 func newReader(im *Image) *reader {
@@ -62,67 +67,77 @@ func newReader(im *Image) *reader {
 }
 
 func (rd *reader) read(p []byte, off int64) error {
-	rd.p, rd.off, rd.batch = p, off, rd.batch[:0]
+	rd.p, rd.off, rd.runs = p, off, rd.runs[:0]
 	defer func() { rd.p = nil }()
 	if err := rd.walker.walk(context.Background(), off, off+int64(len(p)), rd.take); err != nil {
 		return err
 	}
-	return rd.flush()
+	slices.SortFunc(rd.runs, func(a, b run) int { return cmp.Compare(a.host, b.host) })
+	for rest := rd.runs; len(rest) > 0; rest = rest[len(rd.batch):] {
+		rd.gather(rest)
+		if err := rd.readBatch(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (rd *reader) takeRun(r run) error {
 	switch r.kind {
 	case plain:
-		return readFull(rd.im.src, rd.guest(r), r.host)
+		r.hostLen = r.length
+		rd.runs = append(rd.runs, r)
 	case compressed:
-		return rd.gather(r)
+		rd.runs = append(rd.runs, r)
 	default:
 		clear(rd.guest(r))
-		return nil
 	}
+	return nil
 }
 
 // guest is a run's place in p.
 func (rd *reader) guest(r run) []byte { return rd.p[r.off-rd.off:][:r.length] }
 
-// gather puts a compressed run into the batch, and decodes the batch before
-// when the two are not to be one read.
-func (rd *reader) gather(r run) error {
-	end := r.host + r.hostLen
-	apart := r.host < rd.from || r.host > rd.to+gatherSlack || max(rd.to, end)-rd.from > gatherLimit
-	if len(rd.batch) > 0 && apart {
-		if err := rd.flush(); err != nil {
-			return err
+// gather makes a batch of the first runs, which come in the order of the file.
+func (rd *reader) gather(runs []run) {
+	first := runs[0]
+	rd.batch, rd.from, rd.to = runs[:1], first.host, first.host+first.hostLen
+	if first.kind == plain && first.length >= gatherPlain {
+		return
+	}
+	for n := 1; n < len(runs); n++ {
+		r := runs[n]
+		to := max(rd.to, r.host+r.hostLen)
+		if r.host > rd.to+gatherSlack || to-rd.from > gatherLimit {
+			return
 		}
+		rd.batch, rd.to = runs[:n+1], to
 	}
-	if len(rd.batch) == 0 {
-		rd.from, rd.to = r.host, end
-	}
-	rd.to = max(rd.to, end)
-	rd.batch = append(rd.batch, r)
-	return nil
 }
 
-// flush reads and decodes the batch.
-func (rd *reader) flush() error {
-	if len(rd.batch) == 0 {
-		return nil
+// readBatch reads the batch, and brings it to its places.
+func (rd *reader) readBatch() error {
+	if r := rd.batch[0]; len(rd.batch) == 1 && r.kind == plain {
+		return rd.im.readData(rd.guest(r), r.host)
 	}
 	// Whole blocks, for direct I/O.
 	from := rd.from &^ (blockio.BlockSize - 1)
 	to := min((rd.to+blockio.BlockSize-1)&^(blockio.BlockSize-1), rd.im.geo.fileSize)
 	loan, host := rd.im.buffers.take(int(to - from))
 	defer rd.im.buffers.give(loan)
-	if err := readFull(rd.im.src, host, from); err != nil {
-		return fmt.Errorf("compressed clusters: %w", err)
+	if err := rd.im.readData(host, from); err != nil {
+		return fmt.Errorf("clusters: %w", err)
 	}
 	for _, r := range rd.batch {
+		if r.kind == plain {
+			copy(rd.guest(r), host[r.host-from:])
+			continue
+		}
 		blockio.Yield()
 		if err := rd.decode(r, host[r.host-from:][:r.hostLen]); err != nil {
 			return err
 		}
 	}
-	rd.batch = rd.batch[:0]
 	return nil
 }
 

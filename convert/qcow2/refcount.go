@@ -70,11 +70,12 @@ func (c *checker) checkRefcounts(ctx context.Context) error {
 
 // refcounts reads refcounts, best in ascending order.
 type refcounts struct {
-	im   *Image
-	from int64 // the first cluster of page, -1 without one
-	n    int64 // clusters of page
-	at   int64 // offset of page in the file, 0 for a block that is not there
-	page [tablePage]byte
+	im    *Image
+	from  int64 // the first cluster of page, -1 without one
+	n     int64 // clusters of page
+	ahead int64 // the first block that is not to be read ahead yet
+	at    int64 // offset of page in the file, 0 for a block that is not there
+	page  [tablePage]byte
 }
 
 func (r *refcounts) check(cluster int64, copied bool) error {
@@ -113,16 +114,40 @@ func (r *refcounts) load(cluster int64) error {
 	if index >= int64(r.im.hdr.refcountTableClusters)<<g.clusterBits/8 {
 		return nil
 	}
-	var raw [8]byte
-	if err := r.im.readTable(raw[:], int64(r.im.hdr.refcountTableOffset)+index*8); err != nil {
+	block, err := r.block(index)
+	if err != nil || block == 0 {
 		return err
 	}
-	block := int64(binary.BigEndian.Uint64(raw[:]))
-	if block == 0 {
-		return nil
+	if err := r.readAhead(index); err != nil {
+		return err
 	}
 	r.at = block + r.from%perBlock/r.n*pageLen
-	return r.im.readTable(r.page[:pageLen], r.at)
+	return r.im.readLeaf(r.page[:pageLen], r.at)
+}
+
+// block reads an entry of the refcount table: the offset of a block, or 0.
+func (r *refcounts) block(index int64) (int64, error) {
+	var raw [8]byte
+	err := r.im.readTable(raw[:], int64(r.im.hdr.refcountTableOffset)+index*8)
+	return int64(binary.BigEndian.Uint64(raw[:])), err
+}
+
+// readAhead begins to read the blocks after the one of the index, where blocks are
+// as short as pages.
+func (r *refcounts) readAhead(index int64) error {
+	g := r.im.geo
+	if r.im.paged.ahead == nil || g.clusterSize > tablePage {
+		return nil
+	}
+	end := min(index+leavesAhead, int64(r.im.hdr.refcountTableClusters)<<g.clusterBits/8)
+	for r.ahead = max(r.ahead, index); r.ahead < end; r.ahead++ {
+		block, err := r.block(r.ahead)
+		if err != nil {
+			return err
+		}
+		r.im.prefetchLeaf(block)
+	}
+	return nil
 }
 
 // get is refcount i of the page. Those of less than a byte begin at its least

@@ -57,14 +57,15 @@ type walker struct {
 	fn     func(run) error
 	last   run    // pending, longer runs may come
 	l1, l2 []byte // a page of each table
-	gap    gap    // of a walk over many tables
+	long   bool   // it walks over many tables
+	gap    gap    // of a long walk
 }
 
 // newWalker makes a walker that reads tables in pages. A short page is for reads
 // of few clusters, which would gain nothing from looking for gaps.
 func newWalker(im *Image, page int) *walker {
-	w := &walker{im: im, l1: make([]byte, page), l2: make([]byte, page)}
-	if page == longTablePage {
+	w := &walker{im: im, l1: make([]byte, page), l2: make([]byte, page), long: page == longTablePage}
+	if w.long {
 		w.gap = im.newGap()
 	}
 	return w
@@ -96,7 +97,11 @@ func (w *walker) walkL1(ctx context.Context, off, end int64) error {
 		if err := w.im.readTable(table, g.l1Offset+first*8); err != nil {
 			return fmt.Errorf("L1 table: %w", err)
 		}
+		ahead := int64(0)
 		for i := range n {
+			for ; w.long && ahead < min(n, i+leavesAhead); ahead++ {
+				w.im.prefetchLeaf(int64(binary.BigEndian.Uint64(table[ahead*8:]) & offsetMask))
+			}
 			index := first + i
 			from, to := max(off, index<<g.l1Shift()), min(end, (index+1)<<g.l1Shift())
 			l2, err := g.l2Table(l1Entry(binary.BigEndian.Uint64(table[i*8:])), index)
@@ -132,7 +137,7 @@ func (w *walker) walkL2(ctx context.Context, l1Index, table, off, end int64) err
 		first := off >> g.clusterBits & mask
 		n := min(page-first%page, (end-1)>>g.clusterBits&mask-first+1)
 		entries := w.l2[:n*g.entrySize]
-		if err := w.im.readTable(entries, table+first*g.entrySize); err != nil {
+		if err := w.im.readLeaf(entries, table+first*g.entrySize); err != nil {
 			return fmt.Errorf("L2 table of L1 entry %d: %w", l1Index, err)
 		}
 		if blockio.IsZero(entries) {
