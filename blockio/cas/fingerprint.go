@@ -7,29 +7,38 @@ import (
 
 // fingerprints answers "is this chunk surely unknown?" from memory, so that new
 // chunks do not ask the index. It keeps a 16-bit tag for each chunk, in one of
-// two buckets of eight, in tables that double: two to four bytes a chunk. A wrong
-// yes happens about once in 4,000 questions a table, and only costs a look at the
-// index. A chunk is never forgotten: removed ones stay as wrong yeses
-// until the tables are made again.
+// two buckets of eight: of as many tables as it takes, the first made for what the
+// index has when they are loaded, which then take three bytes a chunk, four after
+// much growth. A wrong yes happens about once in 4,000 questions a table, and only
+// costs a look at the index. A chunk is never forgotten: removed ones stay as wrong
+// yeses until the tables are made again.
 type fingerprints struct {
-	mu     sync.RWMutex
-	tables []tagTable // guarded by mu; new tags go to the last
+	mu sync.RWMutex
+	// tables get new tags in their order: a table that was full for one chunk has
+	// room for others. Guarded by mu.
+	tables []tagTable
 	// complete says that every chunk of the index whose digest begins with a lower
 	// byte is in the tables; all others are possibly known. Guarded by mu.
 	complete int
 	last     int // tags in the last table; guarded by mu
+	buckets  int // of all tables; guarded by mu
 }
 
 const (
 	bucketTags   = 8
-	firstBuckets = 1 << 10
+	firstBuckets = 1 << 12
 
 	// anyTag in the first slot of a bucket stands for every tag.
 	anyTag = 1<<16 - 1
 )
 
-// tagTable is an array of buckets, a power of two long. Tag 0 is an empty slot.
+// tagTable is an array of buckets. Tag 0 is an empty slot.
 type tagTable [][bucketTags]uint16
+
+// bucket is the one of a choice.
+func (t tagTable) bucket(choice uint32) *[bucketTags]uint16 {
+	return &t[uint64(choice)*uint64(len(t))>>32]
+}
 
 // tagOf splits a chunk's digest, which is as good as random, into a tag and two
 // bucket choices.
@@ -40,8 +49,7 @@ func tagOf(id chunkID) (tag uint16, b1, b2 uint32) {
 
 func (t tagTable) has(id chunkID) bool {
 	tag, b1, b2 := tagOf(id)
-	mask := uint32(len(t) - 1)
-	first, second := &t[b1&mask], &t[b2&mask]
+	first, second := t.bucket(b1), t.bucket(b2)
 	for i := range bucketTags {
 		if first[i] == tag || second[i] == tag {
 			return true
@@ -53,8 +61,7 @@ func (t tagTable) has(id chunkID) bool {
 // add puts a tag into the emptier of its buckets; false when both are full.
 func (t tagTable) add(id chunkID) bool {
 	tag, b1, b2 := tagOf(id)
-	mask := uint32(len(t) - 1)
-	first, second := &t[b1&mask], &t[b2&mask]
+	first, second := t.bucket(b1), t.bucket(b2)
 	for i := range bucketTags {
 		switch {
 		case first[i] == 0:
@@ -71,7 +78,7 @@ func (t tagTable) add(id chunkID) bool {
 // give makes a full bucket of the chunk say yes to all.
 func (t tagTable) give(id chunkID) {
 	_, b1, _ := tagOf(id)
-	t[b1&uint32(len(t)-1)][0] = anyTag
+	t.bucket(b1)[0] = anyTag
 }
 
 // maybe is false only when the chunk is surely not in the index.
@@ -105,20 +112,38 @@ func (f *fingerprints) addLocked(id chunkID) {
 	if f.hasLocked(id) {
 		return
 	}
-	if len(f.tables) == 0 {
-		f.tables = append(f.tables, make(tagTable, firstBuckets))
+	last := len(f.tables) - 1
+	for i, t := range f.tables {
+		if t.add(id) {
+			if i == last {
+				f.last++
+			}
+			return
+		}
 	}
-	last := f.tables[len(f.tables)-1]
-	switch {
-	case last.add(id):
-		f.last++
-	case f.last < len(last)*bucketTags/4:
-		last.give(id)
-	default:
-		bigger := make(tagTable, 2*len(last))
-		bigger.add(id)
-		f.tables = append(f.tables, bigger)
-		f.last = 1
+	if last >= 0 && f.last < len(f.tables[last])*bucketTags/4 {
+		f.tables[last].give(id)
+		return
+	}
+	f.growLocked(f.buckets / 4)
+	f.tables[last+1].add(id)
+	f.last = 1
+}
+
+// growLocked adds a table of so many buckets, or a few.
+func (f *fingerprints) growLocked(buckets int) {
+	buckets = max(buckets, firstBuckets)
+	f.tables = append(f.tables, make(tagTable, buckets))
+	f.buckets += buckets
+	f.last = 0
+}
+
+// expect makes room for so many chunks when there are none.
+func (f *fingerprints) expect(chunks int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.tables) == 0 {
+		f.growLocked(chunks / bucketTags * 10 / 9)
 	}
 }
 

@@ -61,6 +61,34 @@ func TestFingerprints(t *testing.T) {
 	}
 }
 
+// TestFingerprintsExpected makes room for the chunks beforehand, and for as many as
+// half of them later: neither may take much more than a slot each.
+func TestFingerprintsExpected(t *testing.T) {
+	const n = 300_000
+	var f fingerprints
+	f.setComplete(databaseParts)
+	f.expect(n)
+	r := rand.New(rand.NewPCG(7, 8))
+	var ids []entry
+	for _, tt := range []struct{ add, slots, tables int }{{n, n * 3 / 2, 2}, {n / 2, n * 5 / 2, 4}} {
+		for range tt.add {
+			ids = append(ids, entry{id: randomID(r)})
+			f.add(ids[len(ids)-1:])
+		}
+		if f.slots() > tt.slots || len(f.tables) > tt.tables {
+			t.Errorf("%d chunks take %d slots in %d tables, expected %d in %d", len(ids), f.slots(), len(f.tables), tt.slots, tt.tables)
+		}
+	}
+	for i, e := range ids {
+		if !f.maybe(e.id) {
+			t.Fatalf("chunk %d is forgotten", i)
+		}
+	}
+	if f.expect(10 * n); f.slots() > 3*n {
+		t.Errorf("%d slots once more are expected", f.slots())
+	}
+}
+
 // TestFingerprintsOfAnAdversary adds chunks that share a tag and both buckets, and
 // the same chunks over and over: neither may cost memory, nor be forgotten.
 func TestFingerprintsOfAnAdversary(t *testing.T) {

@@ -81,13 +81,7 @@ func (c *collection) run(ctx context.Context) error {
 	if err := s.index.flush(); err != nil {
 		return err
 	}
-	// What removal forgets is what the database has: a directory in memory may
-	// have a copy that it has not, of a chunk that was moved.
-	places, err := s.index.places(ctx)
-	if err != nil {
-		return err
-	}
-	if c.usage, _, err = s.survey(ctx, live, places); err != nil {
+	if err := c.mark(ctx, live); err != nil {
 		return err
 	}
 	for _, id := range dead {
@@ -100,6 +94,33 @@ func (c *collection) run(ctx context.Context) error {
 		return err
 	}
 	return c.compact(ctx, sparse)
+}
+
+// mark gathers the usage of manifests. A chunk that the index does not know is an
+// error: nothing can be said of what may be removed then.
+func (c *collection) mark(ctx context.Context, ids []ManifestID) error {
+	// What removal forgets is what the database has: a directory in memory may
+	// have a copy that it has not, of a chunk that was moved.
+	places, err := c.store.index.places(ctx)
+	if err != nil {
+		return err
+	}
+	c.usage = newUsage()
+	for _, id := range ids {
+		err := c.store.eachChunk(ctx, id, func(_ *manifest, _ chunk, loc location) (err error) {
+			if !c.usage.segments[loc.segment].live(int(loc.ordinal)) {
+				if loc, err = places.certain(ctx, loc); err != nil {
+					return err
+				}
+			}
+			c.usage.mark(loc)
+			return nil
+		}, new(ImageStat))
+		if err != nil {
+			return fmt.Errorf("mark manifest %v: %w", id, err)
+		}
+	}
+	return nil
 }
 
 // sweep removes the segments without a live chunk, and returns those worth

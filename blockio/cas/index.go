@@ -257,6 +257,7 @@ func (x *index) flush() error {
 
 // remember loads the fingerprints in the background.
 func (x *index) remember() {
+	x.marks.expect(x.db.keys())
 	x.work.Go(func() {
 		for part := range databaseParts {
 			err := x.rememberPart(byte(part))

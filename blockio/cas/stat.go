@@ -43,7 +43,7 @@ func (s *Store) Stat(ctx context.Context) (Stat, error) {
 	if err != nil {
 		return Stat{}, fmt.Errorf("stat: %w", err)
 	}
-	u, images, err := s.survey(ctx, ids, nil)
+	u, images, err := s.survey(ctx, ids)
 	if err != nil {
 		return Stat{}, fmt.Errorf("stat: %w", err)
 	}

@@ -6,17 +6,20 @@ import (
 	"fmt"
 )
 
-// usage says which chunks manifests name, and whether more than one does: four
-// bytes a chunk.
+// usage says which chunks manifests name: a bit a chunk.
 type usage struct {
 	segments map[SegmentID]*segmentUsage
 }
 
-// segmentUsage is the part of a usage that concerns one segment.
+func newUsage() *usage { return &usage{segments: make(map[SegmentID]*segmentUsage)} }
+
+// segmentUsage is the part of a usage that concerns one segment. What it has for
+// ordinals may be shorter than the directory.
 type segmentUsage struct {
+	named []uint64 // a bit for each ordinal, lowest first
 	// owners has the number of the manifest that names the chunk of each
-	// ordinal, shared when several do, 0 when none does. It may be shorter
-	// than the directory.
+	// ordinal, shared when several do, 0 when none does: four bytes a chunk,
+	// for those who ask.
 	owners []uint32
 	chunks int64 // that are named
 	raw    int64 // bytes that they hold
@@ -27,53 +30,60 @@ const shared = ^uint32(0)
 
 // live says whether the chunk of an ordinal is named.
 func (u *segmentUsage) live(ordinal int) bool {
-	return u != nil && ordinal < len(u.owners) && u.owners[ordinal] != 0
+	return u != nil && ordinal>>6 < len(u.named) && u.named[ordinal>>6]>>(ordinal&63)&1 != 0
 }
 
-// mark notes that manifest number owner names a chunk, and returns who did
-// before.
-func (u *usage) mark(loc location, owner uint32) (before uint32) {
+// mark notes that a chunk is named, and returns what concerns its segment.
+func (u *usage) mark(loc location) *segmentUsage {
 	seg := u.segments[loc.segment]
 	if seg == nil {
 		seg = new(segmentUsage)
 		u.segments[loc.segment] = seg
 	}
-	if need := int(loc.ordinal) + 1; need > len(seg.owners) {
-		seg.owners = append(seg.owners, make([]uint32, need-len(seg.owners))...)
-	}
-	before = seg.owners[loc.ordinal]
-	switch before {
-	case owner:
-	case 0:
-		seg.owners[loc.ordinal] = owner
+	if !seg.live(int(loc.ordinal)) {
+		seg.named = lengthen(seg.named, int(loc.ordinal)>>6+1)
+		seg.named[loc.ordinal>>6] |= 1 << (loc.ordinal & 63)
 		seg.chunks++
 		seg.raw += int64(loc.raw)
 		seg.stored += loc.takes()
+	}
+	return seg
+}
+
+// own makes a manifest one of the owners of an ordinal, and returns who was before.
+func (u *segmentUsage) own(ordinal int, owner uint32) (before uint32) {
+	u.owners = lengthen(u.owners, ordinal+1)
+	before = u.owners[ordinal]
+	switch before {
+	case owner:
+	case 0:
+		u.owners[ordinal] = owner
 	default:
-		seg.owners[loc.ordinal] = shared
+		u.owners[ordinal] = shared
 	}
 	return before
 }
 
+// lengthen makes a slice at least n long, with zeros.
+func lengthen[T any](s []T, n int) []T {
+	if n <= len(s) {
+		return s
+	}
+	return append(s, make([]T, n-len(s))...)
+}
+
 // survey marks the chunks of all given manifests, and says for each how many
 // bytes of segments it alone holds. A chunk that the index does not know is an
-// error: nothing can be said of what may be removed then.
-//
-// A chunk may be in several segments. Places, if not nil, say which of them counts.
-func (s *Store) survey(ctx context.Context, ids []ManifestID, places *places) (*usage, []ImageStat, error) {
-	u := &usage{segments: make(map[SegmentID]*segmentUsage)}
-	stats := make([]ImageStat, len(ids))
+// error.
+func (s *Store) survey(ctx context.Context, ids []ManifestID) (*usage, []ImageStat, error) {
+	u, stats := newUsage(), make([]ImageStat, len(ids))
 	for i, id := range ids {
-		err := s.eachChunk(ctx, id, func(m *manifest, c chunk, loc location) (err error) {
-			if places != nil && !u.segments[loc.segment].live(int(loc.ordinal)) {
-				if loc, err = places.certain(ctx, loc); err != nil {
-					return err
-				}
-			}
-			switch before := u.mark(loc, uint32(i+1)); before {
+		owner := uint32(i + 1)
+		err := s.eachChunk(ctx, id, func(m *manifest, c chunk, loc location) error {
+			switch before := u.mark(loc).own(int(loc.ordinal), owner); before {
 			case 0:
 				stats[i].FreedBytes += loc.takes()
-			case uint32(i + 1), shared:
+			case owner, shared:
 			default:
 				stats[before-1].FreedBytes -= loc.takes()
 			}
