@@ -18,8 +18,8 @@ const (
 	// fault. At residentLimit they are not.
 	residentRest  = 300 * time.Millisecond
 	residentLimit = 72 << 20
-	// residentStep is by how much what is resident must have grown since the last
-	// time: what others have mapped stays.
+	// residentStep is by how much what is resident must have grown meanwhile: what
+	// others have mapped stays, and the tables that a merge has not finished.
 	residentStep = 16 << 20
 
 	// residentReads is how many bytes are read of the tables before somebody looks
@@ -50,10 +50,12 @@ type residentBound struct {
 	reads atomic.Int64 // bytes since the last look
 
 	mu       sync.Mutex
-	resident int64     // bytes at the last look; guarded by mu
-	kept     int64     // bytes that were left the last time; guarded by mu
-	rest     time.Time // not before, unless at the limit; guarded by mu
-	refused  bool      // by the system; guarded by mu
+	resident int64 // bytes at the last look; guarded by mu
+	// kept are the bytes that were left the last time. They count until rest only,
+	// for what was a merge's then is the database's. Guarded by mu.
+	kept    int64
+	rest    time.Time // not before, unless at the limit; guarded by mu
+	refused bool      // by the system; guarded by mu
 }
 
 // boundResident begins to bound the tables in a directory, until it is stopped or the
@@ -85,7 +87,7 @@ func (b *residentBound) read(n int64) {
 		return
 	}
 	b.reads.Store(0)
-	b.look(time.Time{})
+	b.look(b.limit)
 }
 
 // wake says that tables will be merged.
@@ -115,8 +117,8 @@ func (b *residentBound) watch() {
 			return
 		case <-wakes:
 			pause = residentSoon
-		case now := <-timer.C:
-			if b.look(now) {
+		case <-timer.C:
+			if b.look(b.most) {
 				pause = residentSoon
 			} else {
 				pause = min(2*pause, residentLate)
@@ -126,31 +128,30 @@ func (b *residentBound) watch() {
 	}
 }
 
-// look takes the tables out of memory when it is time: at the limit, or when they
-// have rested until now. It says whether what is resident has changed.
-func (b *residentBound) look(now time.Time) bool {
+// look takes the tables out of memory when so many bytes are resident, or, until they
+// have rested, at the limit. It says whether what is resident has changed.
+func (b *residentBound) look(most int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.refused {
 		return false
 	}
 	before := b.resident
-	if err := b.lookLocked(now); err != nil {
+	if err := b.lookLocked(most); err != nil {
 		b.log.Debug("the tables of the index stay in memory", "reason", err)
 		b.refused = true
 	}
 	return b.resident != before
 }
 
-func (b *residentBound) lookLocked(now time.Time) (err error) {
+func (b *residentBound) lookLocked(most int64) (err error) {
 	if b.resident, err = blockio.ResidentFiles(); err != nil {
 		return err
 	}
-	most := b.limit
-	if now.After(b.rest) {
-		most = b.most
+	if time.Now().Before(b.rest) {
+		most = max(b.limit, b.kept+b.step)
 	}
-	if b.resident < max(most, b.kept+b.step) {
+	if b.resident < most || b.resident == b.kept {
 		return nil
 	}
 	err = b.tables(func(files map[string]bool) error { return blockio.ReleaseMapped(b.dir, files) })
