@@ -29,6 +29,13 @@ const (
 	// tableSize is how long the tables of every level get. Merging some takes
 	// twice their length for each that is made.
 	tableSize = 2 << 20
+	// levelFactor is how much larger each level is than the one above. One of its
+	// tables is merged with about as many of the next, and what a merge is making
+	// stays in memory until it is done.
+	levelFactor = 4
+	// newTables is how many written memtables are merged into the levels at once, and
+	// newTablesMost how many there may be before writes wait: they are merged all.
+	newTables, newTablesMost = 4, 6
 
 	locationSize = 16 + 4 + 4 + 4 + 4 + 1
 	layout       = 1
@@ -89,6 +96,8 @@ func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d
 		WithNumCompactors(2).
 		WithLogger(badgerLog{log})
 	opt.TableSizeMultiplier = 1
+	opt.LevelSizeMultiplier = levelFactor
+	opt.NumLevelZeroTables, opt.NumLevelZeroTablesStall = newTables, newTablesMost
 	db, err := badger.Open(opt)
 	if err != nil {
 		return nil, fmt.Errorf("open index %s: %w", dir, err)

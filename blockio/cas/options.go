@@ -54,7 +54,7 @@ type Options struct {
 	// others wait for it. Less than nothing keeps none.
 	CacheMemory int64
 	// IndexMemory is about how much the index may gather before it writes;
-	// by default 8 MiB. It takes up to three times as much.
+	// by default 4 MiB. It takes up to three times as much.
 	IndexMemory int64
 	// OpenSegments is how many segments are kept open for reading; by
 	// default 64.
@@ -86,7 +86,7 @@ func (o Options) withDefaults() Options {
 	if quarter := o.Arena.Limit() / 4; o.CacheMemory == 0 || o.CacheMemory > quarter {
 		o.CacheMemory = quarter
 	}
-	o.IndexMemory = orDefault(o.IndexMemory, 8<<20)
+	o.IndexMemory = orDefault(o.IndexMemory, 4<<20)
 	o.OpenSegments = orDefault(o.OpenSegments, 64)
 	if o.Random == nil {
 		o.Random = rand.Reader
