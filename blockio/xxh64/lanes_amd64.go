@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-func accelerated() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ }
+func accelerated() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL }
 
 const (
 	prime1 = 0x9E3779B185EBCA87
@@ -26,7 +26,7 @@ const stripeSize = 32
 type accumulators [4]uint64
 
 // rounds takes n bytes of each input, a multiple of stripeSize above 0, into its
-// accumulators. It needs AVX-512 F and DQ.
+// accumulators. It needs AVX-512 F, DQ and, for loads of 256 bits, VL.
 //
 //go:noescape
 func rounds(acc *[MaxLanes]accumulators, in *[MaxLanes]*byte, n int)
