@@ -140,14 +140,23 @@ func (w *awaited) wait(ctx context.Context) error {
 func (im *Image) load(ctx context.Context, wants []want) error {
 	for i := range wants {
 		w := &wants[i]
-		loc, err := im.store.index.resolve(ctx, w.id, len(wants) >= warmWants)
+		loc, err := im.locate(ctx, w.id, w.raw, w.at, len(wants) >= warmWants)
 		if err != nil {
-			return fmt.Errorf("chunk %v at %d: %w", w.id, w.at, err)
-		}
-		if loc.raw != w.raw {
-			return corrupt(im.manifest.head.id.object(), 0, "chunk %v of %d bytes at %d, segment %v has %d", w.id, w.raw, w.at, loc.segment, loc.raw)
+			return err
 		}
 		w.location = loc
 	}
 	return im.store.fetch(ctx, im.reads, wants)
+}
+
+// locate finds a chunk of so many bytes that is at an offset of the image.
+func (im *Image) locate(ctx context.Context, id chunkID, raw uint32, at int64, warm bool) (location, error) {
+	loc, err := im.store.index.resolve(ctx, id, warm)
+	if err != nil {
+		return loc, fmt.Errorf("chunk %v at %d: %w", id, at, err)
+	}
+	if loc.raw != raw {
+		return loc, corrupt(im.manifest.head.id.object(), 0, "chunk %v of %d bytes at %d, segment %v has %d", id, raw, at, loc.segment, loc.raw)
+	}
+	return loc, nil
 }

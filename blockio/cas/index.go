@@ -128,18 +128,6 @@ func (x *index) resolve(ctx context.Context, id chunkID, warm bool) (location, e
 	return location{}, ErrUnindexed
 }
 
-// resolveAll appends where the chunks of a window are.
-func (x *index) resolveAll(ctx context.Context, dst []location, chunks []chunk) ([]location, error) {
-	for _, c := range chunks {
-		loc, err := x.resolve(ctx, c.id, len(chunks) >= warmWants)
-		if err != nil {
-			return dst, fmt.Errorf("chunk %v: %w", c.id, err)
-		}
-		dst = append(dst, loc)
-	}
-	return dst, nil
-}
-
 // leaveOut notes that a segment is damaged: chunks that are not found may be in
 // it.
 func (x *index) leaveOut(reason error) {

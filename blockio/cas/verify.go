@@ -100,6 +100,7 @@ type windowVerifier struct {
 	buf       []byte
 	scratch   windowScratch
 	locations []location
+	wants     []want
 }
 
 func (w *windowVerifier) verify(ctx context.Context, index int64) error {
@@ -107,8 +108,8 @@ func (w *windowVerifier) verify(ctx context.Context, index int64) error {
 	if err != nil {
 		return err
 	}
-	canonical := w.store.header.cut == CanonicalCut()
-	if w.locations, err = w.store.index.resolveAll(ctx, w.locations[:0], chunks); err != nil {
+	canonical := w.image.manifest.head.cut == CanonicalCut()
+	if err := w.locate(ctx, index, chunks); err != nil {
 		return err
 	}
 	if canonical && w.knows(w.locations) {
@@ -116,7 +117,7 @@ func (w *windowVerifier) verify(ctx context.Context, index int64) error {
 		return nil
 	}
 	p := w.buf[:windowLen(w.image.Size(), index)]
-	if err := w.image.read(ctx, p, index*WindowSize); err != nil {
+	if err := w.read(ctx, index, chunks, p); err != nil {
 		return err
 	}
 	found := w.scratch.chunksOf(CanonicalCut(), p)
@@ -131,6 +132,41 @@ func (w *windowVerifier) verify(ctx context.Context, index int64) error {
 	w.learn(w.locations)
 	w.digester.add(index, digest)
 	return nil
+}
+
+// locate finds the chunks of a window.
+func (w *windowVerifier) locate(ctx context.Context, index int64, chunks []chunk) error {
+	w.locations = w.locations[:0]
+	for _, c := range chunks {
+		loc, err := w.image.locate(ctx, c.id, c.len, index*WindowSize+int64(c.off), len(chunks) >= warmWants)
+		if err != nil {
+			return err
+		}
+		w.locations = append(w.locations, loc)
+	}
+	return nil
+}
+
+// read reads a window from the places of its chunks, whatever the store has in
+// memory: these places are what is learned of.
+func (w *windowVerifier) read(ctx context.Context, index int64, chunks []chunk, p []byte) error {
+	for {
+		end := uint32(0)
+		w.wants = w.wants[:0]
+		for i, c := range chunks {
+			clear(p[end:c.off])
+			end = c.off + c.len
+			w.wants = append(w.wants, want{location: w.locations[i], dst: p[c.off:end], at: index*WindowSize + int64(c.off)})
+		}
+		clear(p[end:])
+		err := w.store.fetch(ctx, w.image.reads, w.wants)
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+		if err := w.locate(ctx, index, chunks); err != nil {
+			return err
+		}
+	}
 }
 
 // identify checks the chunks of a window against its bytes.

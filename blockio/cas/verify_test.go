@@ -109,3 +109,32 @@ func TestVerifierReadsTheRest(t *testing.T) {
 		t.Errorf("error %v, want %v", err, cas.ErrCorrupt)
 	}
 }
+
+// What was read before and is still in memory is read again.
+func TestVerifyReadsWhatIsCached(t *testing.T) {
+	v := blockiotest.NewMemVolume()
+	p := guest(64<<10, 1)
+	s := newStore(t, testOptions(v, ""))
+	id := mustPut(t, s, "a", p).ID
+	im, err := s.OpenImage(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = im.Close() })
+	for off := int64(0); off < im.Size(); off += 4 << 10 {
+		wantBlock(t, im, p, off)
+	}
+	n := countReads(v)
+	for off := int64(0); off < im.Size(); off += 4 << 10 {
+		wantBlock(t, im, p, off)
+	}
+	if n.Load() != 0 {
+		t.Fatalf("%d reads of what was read before", n.Load())
+	}
+	if err := s.Verify(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+	if n.Load() == 0 {
+		t.Error("nothing was read")
+	}
+}
