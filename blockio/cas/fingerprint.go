@@ -138,13 +138,13 @@ func (f *fingerprints) growLocked(buckets int) {
 	f.last = 0
 }
 
-// expect makes room for so many chunks when there are none.
+// expect begins anew, with room for so many chunks, which are to be added: all that
+// were are among them, and until setComplete any is possibly known.
 func (f *fingerprints) expect(chunks int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.tables) == 0 {
-		f.growLocked(chunks / bucketTags * 10 / 9)
-	}
+	f.tables, f.buckets, f.complete = nil, 0, 0
+	f.growLocked(chunks / bucketTags * 10 / 9)
 }
 
 // setComplete says that every chunk of the index was added whose digest begins with
