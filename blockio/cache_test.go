@@ -256,16 +256,16 @@ func TestCacheShortBlocks(t *testing.T) {
 	if got := arena.InUse(); got != blocks*blockio.BlockSize {
 		t.Errorf("%d bytes in use, want a quarter of the arena", got)
 	}
-	buf, err := arena.Get(t.Context(), 4*blocks*blockio.BlockSize/2)
-	if err != nil {
-		t.Fatal(err)
+	for _, n := range []int{2 * blocks, blocks, blocks / 2} {
+		buf, err := arena.Get(t.Context(), n*blockio.BlockSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer buf.Release()
 	}
-	defer buf.Release()
-	more, err := arena.Get(t.Context(), 4*blocks*blockio.BlockSize/2)
-	if err != nil {
-		t.Fatal(err)
+	if got := arena.InUse(); got != arena.Limit() {
+		t.Errorf("%d bytes in use, want all: only what others need is given up", got)
 	}
-	more.Release()
 	wantRead(t, c, src.data, 100*sector, 100)
 }
 

@@ -75,8 +75,13 @@ func TestPages(t *testing.T) {
 	if _, err := tables.ReadAt(make([]byte, 8), 2*block); !errors.Is(err, fetch.ErrClosed) {
 		t.Errorf("%v after Close, want ErrClosed", err)
 	}
-	if _, err := src.Pages(page).ReadAt(make([]byte, 8), 2*block); !errors.Is(err, fetch.ErrClosed) {
+	if p := src.Pages(page); p != io.ReaderAt(src) {
+		t.Error("pages were made after Close, which nobody closes")
+	} else if _, err := p.ReadAt(make([]byte, 8), 2*block); !errors.Is(err, fetch.ErrClosed) {
 		t.Errorf("%v from pages after Close, want ErrClosed", err)
+	}
+	if n := opts.Arena.InUse(); n != 0 {
+		t.Errorf("%d bytes of the arena are in use after Close", n)
 	}
 }
 

@@ -1,6 +1,7 @@
 package qcow2_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -164,5 +165,64 @@ func TestFetchedOnce(t *testing.T) {
 				t.Errorf("%.3f times the file was sent, want at most %.2f", sent, most)
 			}
 		})
+	}
+}
+
+// longest notes the longest read.
+type longest struct {
+	io.ReaderAt
+	length int
+}
+
+func (l *longest) ReadAt(p []byte, off int64) (int, error) {
+	l.length = max(l.length, len(p))
+	return l.ReaderAt.ReadAt(p, off)
+}
+
+// TestReadsAtOnce reads compressed clusters that are packed together: many at once,
+// though never so many that an image says how much memory it takes.
+func TestReadsAtOnce(t *testing.T) {
+	const most = 1<<20 + 2*blockio.BlockSize
+	rng := rand.New(rand.NewPCG(1, 2))
+	want := make([]byte, 0, 8<<20)
+	for len(want) < cap(want) { // no cluster is kept as it is
+		want = fmt.Appendf(want, "%08x", rng.Uint32())
+	}
+	path := filepath.Join(t.TempDir(), "image")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	w, err := qcow2.Create(f, int64(len(want)), qcow2.WriterOptions{Compression: qcow2.Zlib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for off := 0; off < len(want); off += qcow2.Window {
+		if _, err := w.WriteAt(want[off:min(off+qcow2.Window, len(want))], int64(off)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := &longest{ReaderAt: f}
+	im, err := qcow2.Open(src, info.Size(), qcow2.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	if _, err := im.ReadAt(got, 0); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("the guest bytes are others")
+	}
+	if src.length < most/2 || src.length > most {
+		t.Errorf("the longest read was of %d bytes, want about %d", src.length, most)
 	}
 }

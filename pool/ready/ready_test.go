@@ -290,7 +290,11 @@ func TestTaken(t *testing.T) {
 				if before.Hits+before.Misses+before.Waits > 0 {
 					t.Errorf("nobody knows yet, and it counts as %+v", before)
 				}
+				time.Sleep(time.Minute) // another is made in its place
 				tt.end(t, d)
+				if st := stat(t, s, "img"); st.Ready != 1 {
+					t.Errorf("%d disks are ready, want no more than there is room for", st.Ready)
+				}
 				got := stat(t, s, "img").Counts
 				got.Refills = 0
 				if tt.want.Discards == 0 {
