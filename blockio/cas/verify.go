@@ -75,7 +75,7 @@ func (v *Verifier) verify(ctx context.Context, im *Image) error {
 			defer buf.Release()
 			w := windowVerifier{Verifier: v, image: im, digester: digester, buf: buf.Bytes()}
 			for at := range places {
-				if err := w.verify(ctx, int64(at.window)); err != nil {
+				if err := w.verify(ctx, at); err != nil {
 					return err
 				}
 			}
@@ -103,11 +103,12 @@ type windowVerifier struct {
 	wants     []want
 }
 
-func (w *windowVerifier) verify(ctx context.Context, index int64) error {
-	chunks, err := w.image.window(index)
+func (w *windowVerifier) verify(ctx context.Context, at place) error {
+	chunks, err := w.image.manifest.part(at) // not what is in memory of it
 	if err != nil {
 		return err
 	}
+	index := int64(at.window)
 	canonical := w.image.manifest.head.cut == CanonicalCut()
 	if err := w.locate(ctx, index, chunks); err != nil {
 		return err

@@ -137,4 +137,9 @@ func TestVerifyReadsWhatIsCached(t *testing.T) {
 	if n.Load() == 0 {
 		t.Error("nothing was read")
 	}
+	const inFirstPart = 128 + 30
+	rewrite(t, v, "manifests/"+id.String(), func(p []byte) { p[inFirstPart] ^= 1 })
+	if err := s.Verify(t.Context(), id); !errors.Is(err, cas.ErrCorrupt) {
+		t.Errorf("a damaged manifest: %v, want %v", err, cas.ErrCorrupt)
+	}
 }
