@@ -7,6 +7,8 @@ import (
 	compute "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/grpc"
+
+	"github.com/blockmill/blockmill/api/blockmillpb"
 )
 
 // DefaultFolder is the folder of commands that name none.
@@ -38,6 +40,8 @@ type Client struct {
 	Disks      compute.DiskServiceClient
 	Snapshots  compute.SnapshotServiceClient
 	Operations operation.OperationServiceClient
+	// Progress is the node's own service of operations.
+	Progress blockmillpb.OperationServiceClient
 }
 
 // Dial makes a client. It connects with the first call.
@@ -60,6 +64,7 @@ func Dial(opts Options) (*Client, error) {
 		Disks:      compute.NewDiskServiceClient(conn),
 		Snapshots:  compute.NewSnapshotServiceClient(conn),
 		Operations: operation.NewOperationServiceClient(conn),
+		Progress:   blockmillpb.NewOperationServiceClient(conn),
 	}, nil
 }
 

@@ -27,10 +27,11 @@ func (c *Client) Attach(ctx context.Context, diskID string) (*blockmillpb.Attach
 	return blockmillpb.NewDiskServiceClient(c.conn).Attach(ctx, &blockmillpb.AttachRequest{DiskId: diskID})
 }
 
-// watch reports the progress of an operation until it ends or ctx does. A daemon
-// that does not tell is no error: who waits still sees the end.
+// watch returns when an operation or ctx ends, and reports the progress until then if
+// progress is set. A daemon that does not tell is no error: who waits still sees the
+// end.
 func (c *Client) watch(ctx context.Context, id string, progress func(done, total int64)) {
-	stream, err := blockmillpb.NewOperationServiceClient(c.conn).Watch(ctx, &blockmillpb.WatchRequest{OperationId: id})
+	stream, err := c.Progress.Watch(ctx, &blockmillpb.WatchRequest{OperationId: id})
 	if err != nil {
 		return
 	}
@@ -39,15 +40,16 @@ func (c *Client) watch(ctx context.Context, id string, progress func(done, total
 		if err != nil || ctx.Err() != nil {
 			return
 		}
-		progress(p.DoneBytes, p.TotalBytes)
+		if progress != nil {
+			progress(p.DoneBytes, p.TotalBytes)
+		}
 	}
 }
 
 // ListOperations lists the operations of the folder, the newest first.
 func (c *Client) ListOperations(ctx context.Context, running bool) iter.Seq2[*operation.Operation, error] {
-	service := blockmillpb.NewOperationServiceClient(c.conn)
 	return pages(func(token string) ([]*operation.Operation, string, error) {
-		r, err := service.List(ctx, &blockmillpb.ListOperationsRequest{FolderId: c.folder, Running: running, PageSize: pageSize, PageToken: token})
+		r, err := c.Progress.List(ctx, &blockmillpb.ListOperationsRequest{FolderId: c.folder, Running: running, PageSize: pageSize, PageToken: token})
 		if err != nil {
 			return nil, "", err
 		}

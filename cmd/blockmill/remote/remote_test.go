@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
 )
 
@@ -142,7 +144,6 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// Who interrupts a wait is told what goes on.
 // away is a node that answers now and then, until it does no more.
 type away struct {
 	operation.OperationServiceClient
@@ -156,10 +157,73 @@ func (a away) Get(context.Context, *operation.GetOperationRequest, ...grpc.CallO
 	return nil, status.Error(codes.Unavailable, "nobody listens")
 }
 
+// unwatched is a node that does not tell of operations.
+type unwatched struct {
+	blockmillpb.OperationServiceClient
+}
+
+func (unwatched) Watch(context.Context, *blockmillpb.WatchRequest, ...grpc.CallOption) (grpc.ServerStreamingClient[blockmillpb.Progress], error) {
+	return nil, status.Error(codes.Unimplemented, "unknown service")
+}
+
+// told is a node with an operation that takes a while and then ends, as whoever
+// watches is told.
+type told struct {
+	operation.OperationServiceClient
+	end time.Time
+}
+
+func (n told) Get(_ context.Context, req *operation.GetOperationRequest, _ ...grpc.CallOption) (*operation.Operation, error) {
+	return &operation.Operation{Id: req.OperationId, Done: !time.Now().Before(n.end)}, nil
+}
+
+// teller tells of it, with the milliseconds that are left as what is to do.
+type teller struct {
+	blockmillpb.OperationServiceClient
+	grpc.ServerStreamingClient[blockmillpb.Progress]
+	end time.Time
+}
+
+func (t teller) Watch(context.Context, *blockmillpb.WatchRequest, ...grpc.CallOption) (grpc.ServerStreamingClient[blockmillpb.Progress], error) {
+	return t, nil
+}
+
+func (t teller) Recv() (*blockmillpb.Progress, error) {
+	left := time.Until(t.end)
+	if left <= 0 {
+		return nil, io.EOF
+	}
+	time.Sleep(min(left, 100*time.Millisecond))
+	return &blockmillpb.Progress{TotalBytes: time.Until(t.end).Milliseconds()}, nil
+}
+
+// What takes long is seen to end when it does.
+func TestWaitIsTold(t *testing.T) {
+	for name, watched := range map[string]bool{"watched": true, "in silence": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				end, left := time.Now().Add(5300*time.Millisecond), int64(-1)
+				c := &remote.Client{Operations: told{end: end}, Progress: teller{end: end}}
+				var progress func(int64, int64)
+				if watched {
+					progress = func(_, total int64) { left = total }
+				}
+				_, err := c.Wait(t.Context(), &operation.Operation{Id: "one"}, progress)
+				if late := time.Since(end); err != nil || late != 0 {
+					t.Errorf("%v after the end: %v", late, err)
+				}
+				if watched && left != 0 {
+					t.Errorf("the last progress is %d ms before the end", left)
+				}
+			})
+		})
+	}
+}
+
 func TestWaitForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		c := &remote.Client{Operations: away{until: begin.Add(time.Hour)}}
+		c := &remote.Client{Operations: away{until: begin.Add(time.Hour)}, Progress: unwatched{}}
 		_, err := c.Wait(t.Context(), &operation.Operation{Id: "one"}, nil)
 		if took := time.Since(begin); status.Code(err) != codes.Unavailable || took < time.Hour || took > 75*time.Minute {
 			t.Errorf("after %v: %v", took, err)
@@ -167,6 +231,7 @@ func TestWaitForNobody(t *testing.T) {
 	})
 }
 
+// Who interrupts a wait is told what goes on.
 func TestWaitInterrupted(t *testing.T) {
 	c := serve(t, &node{}, &operations{})
 	ctx, interrupt := context.WithCancel(t.Context())

@@ -14,9 +14,11 @@ import (
 
 // The time between two looks at an operation grows from the first to the
 // second, so that short ones are seen to end at once and long ones cost nothing.
+// Those that have come to the third are watched: the node tells of their end.
 const (
 	firstPoll = 5 * time.Millisecond
 	lastPoll  = time.Second
+	watchPoll = 80 * time.Millisecond
 )
 
 // awayMost is how long the node may give no answer: it starts within that, with
@@ -42,18 +44,26 @@ func (e *OperationError) GRPCStatus() *status.Status { return e.Status }
 // When ctx ends, the operation goes on; so it does when the node gives no answer for
 // ten minutes, which is Unavailable.
 func (c *Client) Wait(ctx context.Context, op *operation.Operation, progress func(done, total int64)) (*operation.Operation, error) {
-	if progress != nil && !op.Done {
-		watching, stop := context.WithCancel(ctx)
-		var watcher sync.WaitGroup
-		defer watcher.Wait()
-		defer stop()
-		watcher.Go(func() { c.watch(watching, op.Id, progress) })
-	}
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	defer stop()
+	var told chan struct{}
 	heard := time.Now()
 	for wait := firstPoll; !op.Done; wait = min(2*wait, lastPoll) {
+		if wait == watchPoll {
+			id, ended := op.Id, make(chan struct{})
+			told = ended
+			watcher.Go(func() {
+				defer close(ended)
+				c.watch(watching, id, progress)
+			})
+		}
 		select {
 		case <-ctx.Done():
 			return op, fmt.Errorf("%w: operation %s goes on", errInterrupted, op.Id)
+		case <-told:
+			told = nil // a node that does not tell is asked as before
 		case <-time.After(wait):
 		}
 		next, err := c.Operations.Get(ctx, &operation.GetOperationRequest{OperationId: op.Id})
