@@ -14,7 +14,7 @@ import (
 // writes full lanes into open segments and seals segments. All sessions share
 // it, so concurrent commits share a seal.
 //
-// Progress: a worker waits for a turn, and then for a free buffer. Turns are
+// Progress: a worker waits for a hold, and then for a free buffer. Holds are
 // fewer than buffers, lanes at rest are taken before new ones are made, and
 // full lanes are written by goroutines that wait for the volume only: so a
 // buffer always becomes free.
@@ -31,7 +31,7 @@ type appender struct {
 	lanes   int             // of a full segment
 	slab    *blockio.Buffer // of all buffers
 	buffers chan []byte     // free ones
-	turns   chan struct{}   // one token for each hold
+	holds   chan struct{}   // one token for each hold
 
 	ctx    context.Context // of the writes; close ends it
 	cancel context.CancelFunc
@@ -69,11 +69,9 @@ func (a *appender) take(ctx context.Context) (*lane, error) {
 	if l := a.takeIdle(); l != nil {
 		return l, nil
 	}
-	var buf []byte
-	select {
-	case buf = <-a.buffers:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	buf, err := a.buffer(ctx)
+	if err != nil {
+		return nil, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -97,6 +95,22 @@ func (a *appender) take(ctx context.Context) (*lane, error) {
 	}
 	clear(buf[:laneStart])
 	return &lane{seg: seg, buf: buf, n: laneStart}, nil
+}
+
+// buffer waits for a free buffer.
+func (a *appender) buffer(ctx context.Context) ([]byte, error) {
+	select {
+	case buf := <-a.buffers:
+		return buf, nil
+	default:
+	}
+	defer pause(ctx)()
+	select {
+	case buf := <-a.buffers:
+		return buf, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // takeIdle returns the oldest lane at rest, or nil. Segments that went bad are
@@ -256,7 +270,7 @@ func newAppender(ctx context.Context, s *Store) (*appender, error) {
 		lanes:   max(1, int(opts.SegmentSize)/size),
 		slab:    slab,
 		buffers: make(chan []byte, opts.Buffers),
-		turns:   make(chan struct{}, (opts.Buffers-1)/2),
+		holds:   make(chan struct{}, (opts.Buffers-1)/2),
 		all:     make(map[*openSegment]struct{}),
 	}
 	if !opts.EncodeAll {

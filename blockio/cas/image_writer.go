@@ -122,7 +122,10 @@ func (w *ImageWriter) PutWindow(ctx context.Context, index int64, p []byte) erro
 		err = w.session.store.index.room(ctx)
 	}
 	if err == nil {
-		err = w.putWindow(ctx, index, p)
+		s := w.session.store
+		s.appender.putting.Add(1)
+		err = s.turns.do(ctx, func(ctx context.Context) error { return w.putWindow(ctx, index, p) })
+		s.appender.putting.Add(-1)
 	}
 	if err != nil {
 		w.spoil(err)
@@ -134,8 +137,6 @@ func (w *ImageWriter) PutWindow(ctx context.Context, index int64, p []byte) erro
 
 func (w *ImageWriter) putWindow(ctx context.Context, index int64, p []byte) error {
 	s := w.session.store
-	s.appender.putting.Add(1)
-	defer s.appender.putting.Add(-1)
 	k := s.workers.Get().(*worker)
 	defer s.workers.Put(k)
 	chunks := k.chunksOf(s.header.cut, p)

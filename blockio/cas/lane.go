@@ -59,10 +59,16 @@ type hold struct {
 	lane *lane
 }
 
-// hold waits for a turn. Whoever has one is never made to wait for another's.
+// hold waits until there are fewer. Whoever has one is never made to wait for another's.
 func (a *appender) hold(ctx context.Context) (*hold, error) {
 	select {
-	case a.turns <- struct{}{}:
+	case a.holds <- struct{}{}:
+		return &hold{a: a}, nil
+	default:
+	}
+	defer pause(ctx)()
+	select {
+	case a.holds <- struct{}{}:
 		return &hold{a: a}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -74,7 +80,7 @@ func (h *hold) release() {
 		h.lane.seal()
 		h.a.putBack(h.lane)
 	}
-	<-h.a.turns
+	<-h.a.holds
 }
 
 // encode appends a chunk, encoded by codec where that gains, and returns the

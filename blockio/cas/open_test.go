@@ -2,12 +2,15 @@ package cas_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/blockiotest"
 	"github.com/blockmill/blockmill/blockio/cas"
 )
@@ -158,11 +161,38 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// lateVolume takes a moment for each write.
+type lateVolume struct{ blockio.Volume }
+
+func (v lateVolume) Create(ctx context.Context, name string) (blockio.Writer, error) {
+	w, err := v.Volume.Create(ctx, name)
+	return lateWriter{w}, err
+}
+
+type lateWriter struct{ blockio.Writer }
+
+func (w lateWriter) WriteAt(p []byte, off int64) (int, error) {
+	time.Sleep(time.Millisecond)
+	return w.Writer.WriteAt(p, off)
+}
+
 // TestConcurrentSessions imports the same content from many sessions at once:
 // each chunk is stored once, and every image is whole.
 func TestConcurrentSessions(t *testing.T) {
 	t.Parallel()
-	s := newStore(t, testOptions(blockiotest.NewMemVolume(), filepath.Join(t.TempDir(), "index")))
+	for name, opts := range map[string]struct{ buffers, computing int }{"": {8, 0}, "in turns, with few buffers": {4, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := testOptions(lateVolume{blockiotest.NewMemVolume()}, filepath.Join(t.TempDir(), "index"))
+			o.Buffers, o.Computing = opts.buffers, opts.computing
+			concurrentSessions(t, o)
+		})
+	}
+}
+
+func concurrentSessions(t *testing.T, opts cas.Options) {
+	t.Helper()
+	s := newStore(t, opts)
 	p := guest(8<<20, 8)
 	var wg sync.WaitGroup
 	infos := make([]cas.ImageInfo, 4)

@@ -49,6 +49,9 @@ type Options struct {
 	WriteSize int
 	// ReadBuffers are those for reading, of BufferSize too; by default 8.
 	ReadBuffers int
+	// Computing bounds how many windows are cut, hashed and encoded at a time, of
+	// all images that are written; by default nothing does.
+	Computing int
 	// CacheMemory bounds the decoded chunks that are kept for small reads; by
 	// default, and at most, a quarter of the arena. They are dropped when
 	// others wait for it. Less than nothing keeps none.

@@ -84,6 +84,7 @@ func (p *pending) wait(ctx context.Context, id chunkID) error {
 		s.waiting[id] = c
 	}
 	s.mu.Unlock()
+	defer pause(ctx)()
 	select {
 	case <-c:
 		return nil

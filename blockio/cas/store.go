@@ -31,6 +31,7 @@ type Store struct {
 	objects  *openObjects
 	records  *recordTable
 	counters counters
+	turns    turns
 	workers  sync.Pool // of *worker
 	scratch  sync.Pool // of *[]byte, for chunks that are wanted in part and not cached
 
@@ -126,6 +127,7 @@ func openLocked(ctx context.Context, opts Options, lock *blockio.DirLock) (*Stor
 		coders:   newCoders(),
 		segments: newSegmentTable(),
 		objects:  newOpenObjects(opts.Volume, opts.OpenSegments),
+		turns:    newTurns(opts.Computing),
 		workers:  sync.Pool{New: func() any { return new(worker) }},
 		scratch:  sync.Pool{New: func() any { return new([]byte) }},
 

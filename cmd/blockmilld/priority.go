@@ -21,6 +21,11 @@ func background() {
 // importWorkers is how many windows of an import are in flight.
 func importWorkers() int { return min(max(4*runtime.NumCPU(), 4), 16) }
 
+// importsComputing is how many windows all imports compute on at a time, while others
+// are read and written: with one more than there are processors none of these is
+// without work, and answers seldom wait behind a row of threads.
+func importsComputing() int { return runtime.NumCPU() + 1 }
+
 // spareProcessors lets goroutines that answer run while all of an import's do: the
 // kernel decides between them, which knows who is to give way.
 func spareProcessors() {

@@ -62,7 +62,7 @@ func openStore(ctx context.Context, dir string, c storeConfig, o storeOptions) (
 	}
 	opts := cas.Options{
 		Volume: d.Guarded(reserve), IndexDir: d.Index(), Arena: arena, Logger: log, Creator: creator(),
-		EncodeAll: c.EncodeAll,
+		EncodeAll: c.EncodeAll, Computing: importsComputing(),
 	}
 	if row := d.Layout().Data * d.Layout().Unit; row > 1<<20 {
 		opts.Buffers = min(max(4, writeMemory/row), 16)
