@@ -26,7 +26,8 @@ type Arena struct {
 	idleMost int64 // cap of idle
 
 	mu       sync.Mutex
-	inUse    int64 // bytes handed out
+	inUse    int64 // bytes handed out or granted
+	granted  int64 // of those, bytes of waiters that have not come for them
 	idle     *idleMemory
 	waiters  list.List // of *waiter, the longest waiting first
 	reclaims map[*reclaimer]struct{}
@@ -98,6 +99,7 @@ func (a *Arena) Get(ctx context.Context, n int) (*Buffer, error) {
 	}
 	a.mu.Lock()
 	a.inUse -= size // take accounts it again, under the same lock
+	a.granted -= size
 	return a.take(class, size, n)
 }
 
@@ -109,6 +111,7 @@ func (a *Arena) giveUp(ctx context.Context, place *list.Element) error {
 	select {
 	case <-w.ready:
 		a.inUse -= w.size
+		a.granted -= w.size
 	default:
 		a.waiters.Remove(place)
 	}
@@ -140,7 +143,7 @@ func (a *Arena) take(class int, size int64, n int) (*Buffer, error) {
 		a.mu.Unlock()
 		return &Buffer{arena: a, mem: mem, n: n}, nil
 	}
-	surplus := a.idle.shrink(a.limit - a.inUse)
+	surplus := a.idle.shrink(a.limit - a.held())
 	a.mu.Unlock()
 	unmapAll(surplus)
 	mem, err := mapMemory(int(size))
@@ -154,6 +157,10 @@ func (a *Arena) take(class int, size int64, n int) (*Buffer, error) {
 	return &Buffer{arena: a, mem: mem, n: n}, nil
 }
 
+// held is how many bytes of memory are handed out: what is granted has none yet, and
+// takes what is idle first. The caller holds mu.
+func (a *Arena) held() int64 { return a.inUse - a.granted }
+
 // put takes back the memory of a buffer.
 func (a *Arena) put(mem []byte) {
 	class, size := sizeClass(len(mem))
@@ -161,7 +168,7 @@ func (a *Arena) put(mem []byte) {
 	a.inUse -= size
 	a.idle.add(class, mem)
 	a.grant()
-	surplus := a.idle.shrink(min(a.idleMost, a.limit-a.inUse))
+	surplus := a.idle.shrink(min(a.idleMost, a.limit-a.held()))
 	a.mu.Unlock()
 	unmapAll(surplus)
 }
@@ -175,6 +182,7 @@ func (a *Arena) grant() {
 			return
 		}
 		a.inUse += w.size
+		a.granted += w.size
 		a.waiters.Remove(e)
 		close(w.ready)
 	}

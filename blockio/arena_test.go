@@ -185,6 +185,32 @@ func TestArenaFair(t *testing.T) {
 	})
 }
 
+// Whoever waits gets the memory that is released, and no new.
+func TestArenaHandsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 4 * blockio.BlockSize
+		a := blockio.NewArena(2 * size)
+		first, second := mustGet(t, a, size), mustGet(t, a, size)
+		first.Bytes()[0] = 7
+		var ended sync.WaitGroup
+		ended.Go(func() {
+			b, err := a.Get(t.Context(), size)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if b.Bytes()[0] != 7 {
+				t.Error("the memory was given back to the system, and more was taken from it")
+			}
+			b.Release()
+		})
+		synctest.Wait()
+		first.Release()
+		ended.Wait()
+		second.Release()
+	})
+}
+
 func TestArenaCancel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
