@@ -9,7 +9,8 @@
 // A pipeline walks the extents of its image in windows of [WindowSize] bytes
 // and carries each window that holds data through one goroutine, from the
 // source to the destination. A window without data costs nothing. Windows in
-// flight are bounded by [Options], their memory comes from the arena.
+// flight are bounded by [Options], and by a [Share] those of many pipelines; their
+// memory comes from the arena.
 //
 // What holds for every pipeline: the whole-file check of the image runs
 // beside it, or in part after its last read, and must pass before it succeeds;

@@ -15,6 +15,8 @@ type Options struct {
 	// Workers is the number of windows in flight; 0 chooses by the number of
 	// processors.
 	Workers int
+	// Share, when set, lowers Workers while other calls that have it are busy.
+	Share *Share
 	// Background, when set, is called in each goroutine that carries windows
 	// before it does. What it does to its thread ends with the goroutine.
 	Background func()

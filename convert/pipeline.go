@@ -21,34 +21,54 @@ func each(ctx context.Context, img Image, opts Options, skip func(w *window) boo
 		g.Go(func() error { return progress.measure(ctx, img) })
 	}
 	g.Go(func() error {
-		workers, ctx := errgroup.WithContext(ctx)
-		workers.SetLimit(opts.Workers)
-		for w, err := range windows(ctx, img) {
-			if err == nil && skip != nil && skip(&w) {
-				progress.add(w.data())
-				continue
-			}
-			workers.Go(func() error {
-				if err != nil {
-					return fmt.Errorf("read extents: %w", err)
-				}
-				if opts.Background != nil {
-					opts.Background()
-				}
-				if err := one(ctx, img, &w, opts, fn); err != nil {
-					return err
-				}
-				progress.add(w.data())
-				return nil
-			})
-		}
-		if err := workers.Wait(); err != nil {
+		if err := carry(ctx, img, opts, progress, skip, fn); err != nil {
 			return err
 		}
 		close(read)
 		return nil
 	})
 	return g.Wait()
+}
+
+// carry carries the windows of each.
+func carry(
+	ctx context.Context, img Image, opts Options, progress *meter,
+	skip func(w *window) bool, fn func(ctx context.Context, w *window, p []byte) error,
+) error {
+	part := opts.Share.join()
+	defer part.leave()
+	workers, ctx := errgroup.WithContext(ctx)
+	ended := make(chan struct{}, opts.Workers)
+	flying := 0
+	for w, err := range windows(ctx, img) {
+		if err == nil && skip != nil && skip(&w) {
+			progress.add(w.data())
+			continue
+		}
+		for ; flying >= part.of(opts.Workers); flying-- {
+			<-ended
+		}
+		flying++
+		workers.Go(func() error {
+			defer func() { ended <- struct{}{} }()
+			if err != nil {
+				return fmt.Errorf("read extents: %w", err)
+			}
+			if opts.Background != nil {
+				opts.Background()
+			}
+			err := one(ctx, img, &w, opts, func(ctx context.Context, w *window, p []byte) error {
+				part.read()
+				return fn(ctx, w, p)
+			})
+			if err != nil {
+				return err
+			}
+			progress.add(w.data())
+			return nil
+		})
+	}
+	return workers.Wait()
 }
 
 // one carries a window. It holds one buffer of the arena and blocks for no

@@ -102,7 +102,7 @@ func (n *Node) fill(ctx context.Context, f Filling, commit func(Contents) error)
 
 func (n *Node) store(ctx context.Context, session *cas.Session, f Filling) (cas.ImageInfo, error) {
 	opts := convert.Options{
-		Arena: n.opts.Arena, Progress: f.Progress, Workers: n.opts.Workers, Background: n.opts.Background,
+		Arena: n.opts.Arena, Progress: f.Progress, Workers: n.opts.Workers, Share: n.opts.Share, Background: n.opts.Background,
 	}
 	if f.Draft == "" {
 		return convert.Import(ctx, session, f.Content, opts)

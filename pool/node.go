@@ -37,8 +37,9 @@ type Options struct {
 	// NBDURI gives the address of the NBD export of a disk; nil without a
 	// server.
 	NBDURI func(DiskID) string
-	// Workers and Background are those of imports; see convert.Options.
+	// Workers, Share and Background are those of imports; see convert.Options.
 	Workers    int
+	Share      *convert.Share
 	Background func()
 	// Logger hears of what went wrong and had no caller to tell.
 	Logger *slog.Logger

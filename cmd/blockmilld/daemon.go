@@ -104,7 +104,7 @@ func (d *daemon) openNode(ctx context.Context) error {
 	n, err := pool.Open(ctx, pool.Options{
 		Store: d.store.Store, Arena: d.memory.store, DefaultFolder: pool.FolderID(d.conf.DefaultFolder),
 		Formats: formats, MaxVirtualSize: int64(d.conf.Import.MaxVirtualSize), Logger: d.log,
-		Workers: importWorkers(), Background: background,
+		Workers: importWorkers(), Share: importShare(), Background: background,
 		Disks: dirs, NBDURI: d.diskURI,
 		Ready: ready.Options{ByteBudget: int64(d.conf.Disks.Ready), Metrics: ready.NewMetrics(d.registry)},
 	})

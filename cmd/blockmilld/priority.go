@@ -4,6 +4,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blockmill/blockmill/convert"
 )
 
 // giveWay is how nice imports are: enough that whatever answers somebody comes
@@ -20,6 +22,9 @@ func background() {
 
 // importWorkers is how many windows of an import are in flight.
 func importWorkers() int { return min(max(4*runtime.NumCPU(), 4), 16) }
+
+// importShare divides the windows of two imports between all that there are.
+func importShare() *convert.Share { return convert.NewShare(2 * importWorkers()) }
 
 // importsComputing is how many windows all imports compute on at a time, while others
 // are read and written: with one more than there are processors none of these is
