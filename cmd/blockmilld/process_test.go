@@ -122,7 +122,8 @@ func (p *process) start(args ...string) *process {
 			return false
 		}
 		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		// What it says comes by another way than the answer.
+		return resp.StatusCode == http.StatusOK && strings.Contains(p.log.String()[p.said:], " msg=ready\n")
 	})
 	p.grpc, p.rest = p.listensFor("grpc"), p.listensFor("rest")
 	return p
