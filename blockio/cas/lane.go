@@ -59,7 +59,8 @@ type hold struct {
 	lane *lane
 }
 
-// hold waits until there are fewer. Whoever has one is never made to wait for another's.
+// hold waits while there are as many as may be. Whoever has one is never made to wait
+// for another's.
 func (a *appender) hold(ctx context.Context) (*hold, error) {
 	select {
 	case a.holds <- struct{}{}:

@@ -20,7 +20,7 @@ func background() {
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), giveWay)
 }
 
-// importWorkers is how many windows of an import are in flight.
+// importWorkers is how many windows of an import are in flight at most.
 func importWorkers() int { return min(max(4*runtime.NumCPU(), 4), 16) }
 
 // importShare divides the windows of two imports between all that there are.
