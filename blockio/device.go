@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -111,6 +113,19 @@ func OpenDevice(path string, opts DeviceOptions) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
+	return d, nil
+}
+
+// Reopen opens a second time what an open file is, which may be open as a mere
+// place (O_PATH) and keeps its name.
+func Reopen(f *os.File, opts DeviceOptions) (*Device, error) {
+	opts.NoFollow = false // of what stands for the descriptor
+	d, err := openDevice(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), opts.withDefaults())
+	runtime.KeepAlive(f)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", f.Name(), err)
+	}
+	d.name = f.Name()
 	return d, nil
 }
 

@@ -146,6 +146,47 @@ func TestDeviceKinds(t *testing.T) {
 	}
 }
 
+// What is opened again is what was open, whatever has its name now.
+func TestReopen(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	want := randomBytes(1<<20, 1)
+	if err := os.WriteFile(path, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range []int{unix.O_RDONLY, unix.O_PATH} {
+		f, err := os.OpenFile(path, flags, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path, path+".old"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("another"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := blockio.Reopen(f, blockio.DeviceOptions{NoFollow: true})
+		if err := errors.Join(err, f.Close(), os.Rename(path+".old", path)); err != nil {
+			t.Fatal(err)
+		}
+		if d.Name() != path || d.Size() != int64(len(want)) {
+			t.Errorf("flags %#x: %s of %d bytes", flags, d.Name(), d.Size())
+		}
+		wantRead(t, d, want, 0, len(want))
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if _, err := blockio.Reopen(dir, blockio.DeviceOptions{}); !errors.Is(err, blockio.ErrNotDevice) {
+		t.Errorf("a directory: %v", err)
+	}
+}
+
 func TestDeviceCreate(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")

@@ -17,6 +17,7 @@ import (
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/api/rules"
 	"github.com/blockmill/blockmill/api/status"
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/pool"
 )
 
@@ -118,7 +119,12 @@ func (h createImageFromFile) readImage(ctx context.Context, op *operation.Runnin
 	if err != nil {
 		return pool.Image{}, err
 	}
-	content, format, err := h.node.OpenSource(file, size)
+	src, err := blockio.Reopen(file, blockio.DeviceOptions{})
+	if err != nil {
+		return pool.Image{}, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	content, format, err := h.node.OpenSource(src, size)
 	if err != nil {
 		return pool.Image{}, err
 	}

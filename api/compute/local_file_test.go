@@ -158,6 +158,32 @@ func TestRefusedFileIsNotOpened(t *testing.T) {
 	}
 }
 
+// Holes of a file count as nothing to be read.
+func TestSparseFile(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(t.TempDir(), "file")
+	const size, data = 64 << 20, 1 << 20
+	if err := os.WriteFile(path, bytes.Repeat([]byte("content!"), data/8), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+	caller := auth.Subject{
+		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Local: true,
+	}
+	op, err := w.services.CreateImageFromFile(auth.NewContext(t.Context(), caller), path, &computepb.CreateImageRequest{FolderId: "f"})
+	if img := response[*computepb.Image](w, op, err); img.GetMinDiskSize() != size {
+		t.Errorf("image %v", img)
+	}
+	for p, err := range w.operations.Watch(t.Context(), op.GetId()) {
+		if err != nil || p.Done != data || p.Total != data {
+			t.Errorf("%d bytes of %d were read of a file with %d, %v", p.Done, p.Total, data, err)
+		}
+	}
+}
+
 // touchVolume changes a file's time when content of it comes to be stored.
 type touchVolume struct {
 	blockio.Volume
