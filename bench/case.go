@@ -48,6 +48,7 @@ type Command struct {
 	Args  []string
 	Dir   string   // "" is $SCRATCH
 	Reads []string // inputs, whose state in the page cache is set before
+	Cools []string // inputs that come from the disk in any state
 	// Writes is the output, a file or directory: removed before and after,
 	// unless Grows, and synced within the measured time.
 	Writes string

@@ -177,6 +177,11 @@ func (r *Runner) prepare(ctx context.Context, e *entry, cmd Command, cache resul
 	} else if err := measure.Warm(ctx, reads...); err != nil {
 		return 0, err
 	}
+	if stayed, err := measure.CoolAndRest(ctx, e.env.paths(cmd.Cools)...); err != nil {
+		return 0, err
+	} else if stayed > 0 {
+		values[result.StayedWarm] += float64(stayed)
+	}
 	if cmd.Writes == "" {
 		return 0, nil
 	}

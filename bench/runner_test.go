@@ -14,6 +14,7 @@ import (
 	"github.com/blockmill/blockmill/bench"
 	"github.com/blockmill/blockmill/bench/program"
 	"github.com/blockmill/blockmill/bench/result"
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -94,6 +95,39 @@ func TestRunTakesTurns(t *testing.T) {
 	}
 	if got := values[result.Wall] + values[result.Settle]; values[result.Total] != got {
 		t.Errorf("total = %v, want wall and settle, %v", values[result.Total], got)
+	}
+}
+
+// Inputs that are to come from the disk do, beside others that do not.
+func TestRunCools(t *testing.T) {
+	opts := place(t)
+	if err := os.WriteFile(filepath.Join(opts.Corpus, "b.raw"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	resident := func(env *bench.Env, path string) bool {
+		d, err := blockio.OpenDevice(env.Path(path), blockio.DeviceOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		return d.Resident(0, d.Size())
+	}
+	c := bench.Case{
+		Name: "test/cools", Metric: result.Total, Steps: []string{"look"}, Caches: []result.Cache{result.Warm},
+		Contenders: []bench.Contender{{Name: bench.Ours, Program: bench.Ours, Steps: map[string]bench.Command{"look": {
+			Args: []string{"-c", "true"}, Reads: []string{"$CORPUS/a.raw"}, Cools: []string{"$CORPUS/b.raw"},
+			Check: func(_ context.Context, env *bench.Env) error {
+				if !resident(env, "$CORPUS/a.raw") || resident(env, "$CORPUS/b.raw") {
+					return errors.New("the wrong file is in the page cache")
+				}
+				return nil
+			},
+		}}}},
+	}
+	for _, s := range run(t, opts, c).Cases[0].Samples {
+		if s.Error != "" {
+			t.Error(s.Error)
+		}
 	}
 }
 

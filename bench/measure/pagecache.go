@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,6 +44,32 @@ func Cool(ctx context.Context, paths ...string) (int64, error) {
 	left = 0
 	err := eachFile(ctx, paths, func(f *os.File, _ int64) error { left += resident(f); return nil })
 	return left, err
+}
+
+// A virtual machine's host takes back the memory that much of the page cache
+// leaves, and some seconds later processors for that.
+const (
+	muchDropped = 256 << 20
+	hostTakes   = 10 * time.Second
+)
+
+// CoolAndRest is Cool, and waits then until a host has taken what was dropped: for
+// what is measured by its delays.
+func CoolAndRest(ctx context.Context, paths ...string) (int64, error) {
+	var before int64
+	if err := eachFile(ctx, paths, func(f *os.File, _ int64) error { before += resident(f); return nil }); err != nil {
+		return 0, err
+	}
+	left, err := Cool(ctx, paths...)
+	if err != nil || before-left < muchDropped {
+		return left, err
+	}
+	select {
+	case <-time.After(hostTakes):
+		return left, nil
+	case <-ctx.Done():
+		return left, context.Cause(ctx)
+	}
 }
 
 // Warm reads the files, and all files below the directories, into the page

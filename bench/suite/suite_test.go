@@ -51,7 +51,7 @@ var variable = regexp.MustCompile(`\$\w+`)
 
 func checkTemplates(t *testing.T, c bench.Case, cmd bench.Command) {
 	t.Helper()
-	words := strings.Join(slices.Concat(cmd.Args, cmd.Reads, []string{cmd.Dir, cmd.Writes}), " ")
+	words := strings.Join(slices.Concat(cmd.Args, cmd.Reads, cmd.Cools, []string{cmd.Dir, cmd.Writes}), " ")
 	for i, arg := range cmd.Args {
 		if arg == "--name" && c.Contenders[0].Program == "blockmill" && !imageName.MatchString(cmd.Args[i+1]) {
 			t.Errorf("an image cannot be named %q", cmd.Args[i+1])
