@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 
 	"github.com/blockmill/blockmill/blockio"
 )
@@ -27,6 +28,23 @@ type Image interface {
 // read what ReadAt did not meet, and nothing twice.
 type Checker interface {
 	Check(ctx context.Context, read <-chan struct{}) error
+}
+
+// Planner is what an Image has that can tell more cheaply than by its extents where
+// it may hold data: Plan yields those places in order, as extents that need
+// not tell zeros from data. It is nil when extents cost no more.
+type Planner interface {
+	Plan(ctx context.Context) iter.Seq2[blockio.Extent, error]
+}
+
+// Plan tells where an image may hold data, as cheaply as it can.
+func Plan(ctx context.Context, img Image) iter.Seq2[blockio.Extent, error] {
+	if p, ok := img.(Planner); ok {
+		if plan := p.Plan(ctx); plan != nil {
+			return plan
+		}
+	}
+	return img.Extents(ctx, 0, img.Size())
 }
 
 // check runs the whole-file check of an image that has one.

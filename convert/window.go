@@ -73,7 +73,7 @@ func windows(ctx context.Context, img Image) iter.Seq2[window, error] {
 	return func(yield func(window, error) bool) {
 		size := img.Size()
 		cur := window{index: -1}
-		for e, err := range img.Extents(ctx, 0, size) {
+		for e, err := range Plan(ctx, img) {
 			if err != nil {
 				yield(window{}, err)
 				return

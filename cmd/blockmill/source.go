@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -103,6 +104,11 @@ func (s *source) Check(ctx context.Context, read <-chan struct{}) error {
 	}
 	g.Go(func() error { return s.verify(ctx) })
 	return g.Wait()
+}
+
+// Plan is of convert.Planner.
+func (s *source) Plan(ctx context.Context) iter.Seq2[blockio.Extent, error] {
+	return convert.Plan(ctx, s.Image)
 }
 
 // verify compares the SHA-256 of what is at a URL with the expected one.

@@ -117,7 +117,7 @@ func (g *geometry) bitmapClusters(granularityBits uint8) int64 {
 // is no offset, bits 9-55 are the offset of a cluster, the others are zero.
 func (c *checker) checkBitmapTable(ctx context.Context, field string, table, entries int64) error {
 	g := c.im.geo
-	return c.eachWord(ctx, table, entries, func(i int64, word uint64) error {
+	return c.im.eachWord(ctx, table, entries, func(i int64, word uint64) error {
 		off := int64(word & offsetMask)
 		name, at := fmt.Sprintf("%s table entry %d", field, i), table+i*8
 		switch {

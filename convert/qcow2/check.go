@@ -22,11 +22,12 @@ const maxPasses = 64
 // Check walks every table of the active layer, and all that the header leads
 // to. It refuses entries that are malformed or lead outside the file,
 // clusters that serve two purposes, and, unless the image is marked dirty,
-// refcounts that say that a used cluster is free.
+// refcounts that say that a used cluster is free. Of small clusters in a source that
+// fetches it looks at what readers see, and when read is closed at the rest.
 //
 // It may run beside ReadAt. Memory is bounded; compressed data is not decoded.
-func (im *Image) Check(ctx context.Context, _ <-chan struct{}) error {
-	c := &checker{im: im}
+func (im *Image) Check(ctx context.Context, read <-chan struct{}) error {
+	c := &checker{im: im, read: read}
 	passes := 0
 	for lo := int64(0); lo < im.geo.hostClusters(); lo = c.claims.hi {
 		if passes++; passes > maxPasses {
@@ -48,7 +49,8 @@ func (im *Image) Check(ctx context.Context, _ <-chan struct{}) error {
 // checker is one Check under way.
 type checker struct {
 	im    *Image
-	first bool // the first pass: count what counts once
+	first bool            // the first pass: count what counts once
+	read  <-chan struct{} // of Check
 
 	mu     sync.Mutex // guards all below while workers run
 	claims claims
@@ -97,14 +99,14 @@ func (c *checker) claimMeta(field string, fieldOffset, off, length int64) error 
 }
 
 // eachWord calls fn with the non-zero words of a table.
-func (c *checker) eachWord(ctx context.Context, table, entries int64, fn func(i int64, word uint64) error) error {
+func (im *Image) eachWord(ctx context.Context, table, entries int64, fn func(i int64, word uint64) error) error {
 	var page [tablePage]byte
 	for first := int64(0); first < entries; first += tablePage / 8 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n := min(tablePage/8, entries-first)
-		if err := c.im.readTable(page[:n*8], table+first*8); err != nil {
+		if err := im.readTable(page[:n*8], table+first*8); err != nil {
 			return err
 		}
 		for i := range n {
@@ -121,9 +123,9 @@ func (c *checker) eachWord(ctx context.Context, table, entries int64, fn func(i 
 }
 
 // eachL2 calls fn with the L2 tables, those beyond the virtual size included.
-func (c *checker) eachL2(ctx context.Context, fn func(index, table int64, copied bool) error) error {
-	g := c.im.geo
-	err := c.eachWord(ctx, g.l1Offset, g.l1Entries, func(i int64, word uint64) error {
+func (im *Image) eachL2(ctx context.Context, fn func(index, table int64, copied bool) error) error {
+	g := im.geo
+	err := im.eachWord(ctx, g.l1Offset, g.l1Entries, func(i int64, word uint64) error {
 		table, err := g.l2Table(l1Entry(word), i)
 		if err != nil {
 			return err
@@ -131,14 +133,14 @@ func (c *checker) eachL2(ctx context.Context, fn func(index, table int64, copied
 		return fn(i, table, word&copiedBit != 0)
 	})
 	if err != nil && !badimage.Is(err) {
-		return fmt.Errorf("check L2 tables: %w", err)
+		return fmt.Errorf("L1 table: %w", err)
 	}
 	return err
 }
 
 func (c *checker) claimL2Tables(ctx context.Context) error {
 	g := c.im.geo
-	return c.eachL2(ctx, func(index, table int64, copied bool) error {
+	return c.im.eachL2(ctx, func(index, table int64, copied bool) error {
 		if copied {
 			c.claims.setCopied(table >> g.clusterBits)
 		}
@@ -146,8 +148,21 @@ func (c *checker) claimL2Tables(ctx context.Context) error {
 	})
 }
 
-// checkL2Tables gives the tables to workers, and waits for them.
+// checkL2Tables checks the tables: what readers see if there are any, in the first
+// pass, and the rest.
 func (c *checker) checkL2Tables(ctx context.Context) error {
+	if !c.first || c.read == nil || c.im.seen == nil || !c.im.seen.begin() {
+		return c.checkOtherTables(ctx, func(int64) bool { return false })
+	}
+	if err := c.im.seen.check(ctx, newL2Checker(c), c.read); err != nil {
+		return err
+	}
+	return c.checkOtherTables(ctx, c.im.seen.checked.has)
+}
+
+// checkOtherTables gives the tables of the L1 entries that are not to be skipped to
+// workers, and waits for them.
+func (c *checker) checkOtherTables(ctx context.Context, skip func(index int64) bool) error {
 	type job struct{ index, table int64 }
 	jobs := make(chan job)
 	group, ctx := errgroup.WithContext(ctx)
@@ -164,7 +179,10 @@ func (c *checker) checkL2Tables(ctx context.Context) error {
 	}
 	group.Go(func() error {
 		defer close(jobs)
-		return c.eachL2(ctx, func(index, table int64, _ bool) error {
+		return c.im.eachL2(ctx, func(index, table int64, _ bool) error {
+			if skip(index) {
+				return nil
+			}
 			select {
 			case jobs <- job{index, table}:
 				return nil

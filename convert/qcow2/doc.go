@@ -17,6 +17,10 @@
 // are paged, and memory does not grow with the image. Bytes beyond the end of
 // the source are an error, never zeros.
 //
+// Of a source that fetches (fetch.Source), L2 tables of small clusters are read with
+// the data that stands between them, and a Check beside readers looks at what they
+// read; [Image.Plan] tells what to read without reading any.
+//
 // An Image is safe for concurrent use and changes nothing. A Writer takes
 // concurrent writes of disjoint windows.
 package qcow2

@@ -23,6 +23,11 @@ type Image struct {
 	decoder decoder
 	buffers *bufferSource
 	readers sync.Pool // of *reader
+
+	// Of small clusters in a source that fetches: what readers saw, nil of others,
+	// and what came of fetching more than was asked for.
+	seen *seen
+	use  spanUse
 }
 
 // Open checks the header and the places of the tables, and reads no more than
@@ -38,11 +43,15 @@ func Open(src io.ReaderAt, size int64, opts Options) (*Image, error) {
 		return nil, err
 	}
 	geo := newGeometry(h, size)
-	return &Image{
+	im := &Image{
 		src: src, paged: newPaged(src, geo), geo: geo, hdr: h, ext: ext, opts: opts,
 		decoder: newDecoder(h.compressionType),
 		buffers: newBufferSource(opts.Arena),
-	}, nil
+	}
+	if im.paged.ahead != nil && geo.clusterSize <= smallCluster {
+		im.seen = new(seen)
+	}
+	return im, nil
 }
 
 // Size is the virtual size in bytes.
@@ -76,6 +85,28 @@ func (im *Image) Extents(ctx context.Context, off, length int64) iter.Seq2[block
 			yield(blockio.Extent{}, err)
 		case last.Length != 0:
 			yield(last, nil)
+		}
+	}
+}
+
+// Plan tells where the image may hold data, as extents in order: of small clusters
+// in a source that fetches, for which tables and data are best read together, what
+// has a table. It is nil where Extents cost little.
+func (im *Image) Plan(ctx context.Context) iter.Seq2[blockio.Extent, error] {
+	if im.seen == nil {
+		return nil
+	}
+	return func(yield func(blockio.Extent, error) bool) {
+		err := im.eachL2(ctx, func(index, _ int64, _ bool) error {
+			off := index << im.geo.l1Shift()
+			length := min(1<<im.geo.l1Shift(), im.geo.size-off)
+			if length > 0 && !yield(blockio.Extent{Offset: off, Length: length, State: blockio.Data, Host: blockio.NoHost}, nil) {
+				return errStopped
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(blockio.Extent{}, err)
 		}
 	}
 }

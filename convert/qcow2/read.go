@@ -37,7 +37,11 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 		rd = newReader(im)
 	}
 	defer im.readers.Put(rd)
-	if err := rd.read(p[:n], off); err != nil {
+	read := rd.read
+	if im.seen != nil {
+		read = rd.readSpans
+	}
+	if err := read(p[:n], off); err != nil {
 		return 0, err
 	}
 	if n < len(p) {
@@ -58,6 +62,7 @@ type reader struct {
 	// host range [from, to).
 	runs, batch []run
 	from, to    int64
+	spans       *spanReader // nil until first used
 }
 
 func newReader(im *Image) *reader {
@@ -72,6 +77,11 @@ func (rd *reader) read(p []byte, off int64) error {
 	if err := rd.walker.walk(context.Background(), off, off+int64(len(p)), rd.take); err != nil {
 		return err
 	}
+	return rd.readRuns()
+}
+
+// readRuns reads the runs, those that stand together at once.
+func (rd *reader) readRuns() error {
 	slices.SortFunc(rd.runs, func(a, b run) int { return cmp.Compare(a.host, b.host) })
 	for rest := rd.runs; len(rest) > 0; rest = rest[len(rd.batch):] {
 		rd.gather(rest)

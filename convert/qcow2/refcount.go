@@ -14,7 +14,7 @@ import (
 func (c *checker) checkRefcountTable(ctx context.Context) error {
 	g, h := c.im.geo, c.im.hdr
 	table := int64(h.refcountTableOffset)
-	err := c.eachWord(ctx, table, int64(h.refcountTableClusters)<<g.clusterBits/8, func(i int64, word uint64) error {
+	err := c.im.eachWord(ctx, table, c.im.refcountBlocks(), func(i int64, word uint64) error {
 		field, at := fmt.Sprintf("refcount table entry %d", i), table+i*8
 		if err := g.checkRefcountEntry(field, at, word); err != nil {
 			return err
@@ -25,6 +25,11 @@ func (c *checker) checkRefcountTable(ctx context.Context) error {
 		return fmt.Errorf("check refcount table: %w", err)
 	}
 	return err
+}
+
+// refcountBlocks is how many entries the refcount table has.
+func (im *Image) refcountBlocks() int64 {
+	return int64(im.hdr.refcountTableClusters) << im.geo.clusterBits / 8
 }
 
 func (g *geometry) checkRefcountEntry(field string, at int64, word uint64) error {
@@ -71,10 +76,12 @@ func (c *checker) checkRefcounts(ctx context.Context) error {
 // refcounts reads refcounts, best in ascending order.
 type refcounts struct {
 	im    *Image
-	from  int64 // the first cluster of page, -1 without one
-	n     int64 // clusters of page
-	ahead int64 // the first block that is not to be read ahead yet
-	at    int64 // offset of page in the file, 0 for a block that is not there
+	from  int64  // the first cluster of page, -1 without one
+	n     int64  // clusters of page
+	ahead int64  // the first block that is not to be read ahead yet
+	at    int64  // offset of page in the file, 0 for a block that is not there
+	used  bool   // a reader saw the block, which has no 0, and page has nothing
+	one   bitSet // then, which of its counts are 1; nil for all
 	page  [tablePage]byte
 }
 
@@ -84,9 +91,17 @@ func (r *refcounts) check(cluster int64, copied bool) error {
 			return fmt.Errorf("check refcounts: %w", err)
 		}
 	}
+	if r.used {
+		if i := cluster % (r.im.geo.clusterSize * 8 >> r.im.hdr.refcountOrder); !copied || r.one == nil || r.one.has(i) {
+			return nil
+		}
+		if err := r.read(cluster); err != nil {
+			return fmt.Errorf("check refcounts: %w", err)
+		}
+	}
 	var count uint64
 	if r.at != 0 {
-		count = r.get(cluster - r.from)
+		count = refcount(r.page[:], r.im.hdr.refcountOrder, cluster-r.from)
 	}
 	if count == 0 || copied && count != 1 {
 		want := "1 at least for a cluster in use"
@@ -102,16 +117,27 @@ func (r *refcounts) check(cluster int64, copied bool) error {
 	return nil
 }
 
-// load reads the piece of a refcount block that has the cluster's.
+// load has the piece of a refcount block that has the cluster's.
 func (r *refcounts) load(cluster int64) error {
+	perBlock := r.im.geo.clusterSize * 8 >> r.im.hdr.refcountOrder
+	r.one, r.used = r.im.seen.allUsed(cluster / perBlock)
+	if r.used {
+		r.from, r.n = cluster-cluster%perBlock, perBlock
+		return nil
+	}
+	return r.read(cluster)
+}
+
+// read reads the piece of a refcount block that has the cluster's.
+func (r *refcounts) read(cluster int64) error {
 	g, order := r.im.geo, r.im.hdr.refcountOrder
 	pageLen := min(tablePage, g.clusterSize)
 	r.n = pageLen * 8 >> order
 	r.from = cluster - cluster%r.n
 	perBlock := g.clusterSize * 8 >> order
 	index := cluster / perBlock
-	r.at = 0
-	if index >= int64(r.im.hdr.refcountTableClusters)<<g.clusterBits/8 {
+	r.at, r.used = 0, false
+	if index >= r.im.refcountBlocks() {
 		return nil
 	}
 	block, err := r.block(index)
@@ -139,32 +165,34 @@ func (r *refcounts) readAhead(index int64) error {
 	if r.im.paged.ahead == nil || g.clusterSize > tablePage {
 		return nil
 	}
-	end := min(index+leavesAhead, int64(r.im.hdr.refcountTableClusters)<<g.clusterBits/8)
+	end := min(index+leavesAhead, r.im.refcountBlocks())
 	for r.ahead = max(r.ahead, index); r.ahead < end; r.ahead++ {
 		block, err := r.block(r.ahead)
 		if err != nil {
 			return err
 		}
-		r.im.prefetchLeaf(block)
+		if _, ok := r.im.seen.allUsed(r.ahead); !ok {
+			r.im.prefetchLeaf(block)
+		}
 	}
 	return nil
 }
 
-// get is refcount i of the page. Those of less than a byte begin at its least
+// refcount is refcount i of a page. Those of less than a byte begin at its least
 // significant bit.
-func (r *refcounts) get(i int64) uint64 {
-	switch order := r.im.hdr.refcountOrder; order {
+func refcount(page []byte, order uint32, i int64) uint64 {
+	switch order {
 	case 0, 1, 2:
 		perByte := int64(8 >> order)
 		width := uint(1) << order
-		return uint64(r.page[i/perByte]) >> (uint(i%perByte) * width) & (1<<width - 1)
+		return uint64(page[i/perByte]) >> (uint(i%perByte) * width) & (1<<width - 1)
 	case 3:
-		return uint64(r.page[i])
+		return uint64(page[i])
 	case 4:
-		return uint64(binary.BigEndian.Uint16(r.page[i*2:]))
+		return uint64(binary.BigEndian.Uint16(page[i*2:]))
 	case 5:
-		return uint64(binary.BigEndian.Uint32(r.page[i*4:]))
+		return uint64(binary.BigEndian.Uint32(page[i*4:]))
 	default:
-		return binary.BigEndian.Uint64(r.page[i*8:])
+		return binary.BigEndian.Uint64(page[i*8:])
 	}
 }

@@ -59,6 +59,7 @@ type walker struct {
 	l1, l2 []byte // a page of each table
 	long   bool   // it walks over many tables
 	gap    gap    // of a long walk
+	span   span   // that was fetched, of a reader
 }
 
 // newWalker makes a walker that reads tables in pages. A short page is for reads
@@ -137,8 +138,10 @@ func (w *walker) walkL2(ctx context.Context, l1Index, table, off, end int64) err
 		first := off >> g.clusterBits & mask
 		n := min(page-first%page, (end-1)>>g.clusterBits&mask-first+1)
 		entries := w.l2[:n*g.entrySize]
-		if err := w.im.readLeaf(entries, table+first*g.entrySize); err != nil {
-			return fmt.Errorf("L2 table of L1 entry %d: %w", l1Index, err)
+		if at := table + first*g.entrySize; !w.span.read(entries, at) {
+			if err := w.im.readLeaf(entries, at); err != nil {
+				return fmt.Errorf("L2 table of L1 entry %d: %w", l1Index, err)
+			}
 		}
 		if blockio.IsZero(entries) {
 			to := min(end, off&^(g.clusterSize-1)+n*g.clusterSize)

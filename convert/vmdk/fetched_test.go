@@ -16,10 +16,10 @@ import (
 	"github.com/blockmill/blockmill/convert/vmdk"
 )
 
-// countingServer serves a file in ranges and counts what it sends.
+// countingServer serves a file in ranges and counts requests and what it sends.
 type countingServer struct {
 	*httptest.Server
-	sent atomic.Int64
+	requests, sent atomic.Int64
 }
 
 type countingWriter struct {
@@ -37,6 +37,7 @@ func newCountingServer(t *testing.T, file []byte) *countingServer {
 	t.Helper()
 	s := new(countingServer)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
 		w.Header().Set("ETag", `"1"`)
 		http.ServeContent(countingWriter{w, &s.sent}, r, "", time.Time{}, bytes.NewReader(file))
 	}))
@@ -89,9 +90,13 @@ func TestFetchedOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			sent := float64(server.sent.Load()) / float64(len(file))
-			t.Logf("sent %.3f of the file", sent)
+			requests := server.requests.Load()
+			t.Logf("sent %.3f of the file of %d KiB in %d requests", sent, len(file)>>10, requests)
 			if sent > 1.15 {
 				t.Errorf("%.2f times the file was sent, want at most 1.15", sent)
+			}
+			if most := 40 + int64(len(file))/(32<<10); requests > most {
+				t.Errorf("%d requests for %d bytes, want at most %d", requests, len(file), most)
 			}
 		})
 	}
