@@ -66,17 +66,12 @@ func (w *dirWriter) WriteAt(p []byte, off int64) (int, error) {
 
 // Commit implements Writer.
 func (w *dirWriter) Commit(ctx context.Context, size int64) error {
-	return w.CommitAfter(ctx, size, func() error { return nil })
-}
-
-// CommitAfter implements AfterCommitter.
-func (w *dirWriter) CommitAfter(ctx context.Context, size int64, ready func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.done {
 		return fmt.Errorf("commit %s: %w", w.name, errFinished)
 	}
-	if err := w.commit(ctx, size, ready); err != nil {
+	if err := w.commit(ctx, size); err != nil {
 		w.writes.Break()
 		err = fmt.Errorf("commit %s: %w", w.name, err)
 		if dropErr := w.drop(); dropErr != nil {
@@ -89,7 +84,7 @@ func (w *dirWriter) CommitAfter(ctx context.Context, size int64, ready func() er
 	return nil
 }
 
-func (w *dirWriter) commit(ctx context.Context, size int64, ready func() error) error {
+func (w *dirWriter) commit(ctx context.Context, size int64) error {
 	if err := w.writes.Complete(size); err != nil {
 		return err
 	}
@@ -100,15 +95,12 @@ func (w *dirWriter) commit(ctx context.Context, size int64, ready func() error) 
 		return err
 	}
 	if p, small := w.small(); small {
-		return w.commitSmall(ctx, p, ready)
+		return w.commitSmall(ctx, p)
 	}
 	if err := w.file.Truncate(size); err != nil {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
-		return err
-	}
-	if err := ready(); err != nil {
 		return err
 	}
 	w.closed = true

@@ -80,7 +80,7 @@ func (w *dirWriter) small() ([]byte, bool) {
 
 // commitSmall commits an object through the journal, whose entry is what makes it
 // durable. The caller holds the name.
-func (w *dirWriter) commitSmall(ctx context.Context, p []byte, ready func() error) error {
+func (w *dirWriter) commitSmall(ctx context.Context, p []byte) error {
 	v := w.volume
 	if !w.replace {
 		if err := v.vacant(w.name); err != nil {
@@ -91,9 +91,6 @@ func (w *dirWriter) commitSmall(ctx context.Context, p []byte, ready func() erro
 		return err
 	}
 	if err := v.fsys.WriteFile(w.tmp, p); err != nil {
-		return err
-	}
-	if err := ready(); err != nil {
 		return err
 	}
 	seen, err := v.journal.add(ctx, journalEntry{entryPut, w.name, p})

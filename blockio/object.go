@@ -12,12 +12,6 @@ var ErrTooLarge = errors.New("object is too large")
 
 // WriteObject writes and commits a small object.
 func WriteObject(ctx context.Context, v Volume, name string, p []byte) error {
-	return WriteObjectAfter(ctx, v, name, p, func() error { return nil })
-}
-
-// WriteObjectAfter is WriteObject that calls ready before the object becomes
-// visible, unless something else fails first; see AfterCommitter.
-func WriteObjectAfter(ctx context.Context, v Volume, name string, p []byte, ready func() error) error {
 	w, err := v.Create(ctx, name)
 	if err != nil {
 		return err
@@ -26,7 +20,7 @@ func WriteObjectAfter(ctx context.Context, v Volume, name string, p []byte, read
 		_, err = w.WriteAt(p, 0)
 	}
 	if err == nil {
-		err = CommitAfter(ctx, w, int64(len(p)), ready)
+		err = w.Commit(ctx, int64(len(p)))
 	}
 	if err != nil {
 		return errors.Join(err, w.Abort())

@@ -30,27 +30,6 @@ func Reserve(w Writer, size int64) {
 	}
 }
 
-// AfterCommitter is a Writer that can make its bytes durable before something else
-// is, and wait for that with the name.
-type AfterCommitter interface {
-	// CommitAfter is Commit that calls ready, once, before the object becomes
-	// visible, and perhaps when its bytes are durable: what both sync is less
-	// than twice the work on a file system that they share. After an error of
-	// ready, which is returned, there is no object.
-	CommitAfter(ctx context.Context, size int64, ready func() error) error
-}
-
-// CommitAfter is w.CommitAfter, or ready and then Commit.
-func CommitAfter(ctx context.Context, w Writer, size int64, ready func() error) error {
-	if a, ok := w.(AfterCommitter); ok {
-		return a.CommitAfter(ctx, size, ready)
-	}
-	if err := ready(); err != nil {
-		return err
-	}
-	return w.Commit(ctx, size)
-}
-
 // KindLister is a Volume that knows which kinds of objects it holds.
 type KindLister interface {
 	// Kinds are the kinds of all committed objects, in their order, and

@@ -27,6 +27,7 @@ type crashRun struct {
 
 	made, gone, unsure map[pool.DiskID]bool
 	image              pool.ImageID
+	plain              pool.ImageID // that has no pool
 }
 
 func (c *crashRun) tick() bool {
@@ -58,8 +59,8 @@ func (c *crashRun) open(t *testing.T, v *blockiotest.MemVolume, dir string, step
 // work makes and deletes disks until something fails.
 func (c *crashRun) work(n *pool.Node) error {
 	ctx := c.t.Context()
-	make := func(method provision.Method) (pool.DiskID, error) {
-		d := diskOf("", c.image)
+	makeOf := func(img pool.ImageID, method provision.Method) (pool.DiskID, error) {
+		d := diskOf("", img)
 		d.Method = method
 		d, err := n.ReserveDisk(d)
 		if err != nil {
@@ -72,6 +73,14 @@ func (c *crashRun) work(n *pool.Node) error {
 		}
 		return d.ID, err
 	}
+	make := func(method provision.Method) (pool.DiskID, error) { return makeOf(c.image, method) }
+	zeroth, err := makeOf(c.plain, "")
+	if err != nil {
+		return err
+	}
+	if _, err := makeOf(c.plain, ""); err != nil {
+		return err
+	}
 	first, err := make("")
 	if err != nil {
 		return err
@@ -83,7 +92,7 @@ func (c *crashRun) work(n *pool.Node) error {
 	if _, err := n.GrowDisk(ctx, first, 8<<20); err != nil {
 		return err
 	}
-	for _, id := range []pool.DiskID{first, second} {
+	for _, id := range []pool.DiskID{zeroth, first, second} {
 		delete(c.made, id)
 		c.unsure[id] = true
 		if err := n.DeleteDisk(ctx, id); err != nil {
@@ -129,7 +138,7 @@ func (c *crashRun) check(v *blockiotest.MemVolume, dir string) error {
 			return err
 		}
 	}
-	if err := n.DeleteImage(c.t.Context(), c.image); err != nil {
+	if err := errors.Join(n.DeleteImage(c.t.Context(), c.image), n.DeleteImage(c.t.Context(), c.plain)); err != nil {
 		return err
 	}
 	if err := n.Close(); err != nil {
@@ -145,13 +154,23 @@ func (c *crashRun) check(v *blockiotest.MemVolume, dir string) error {
 // synced of the store lost or kept. BLOCKMILL_EXHAUSTIVE=1 has it die at every
 // change, and not at every fifth.
 func TestDiskCrash(t *testing.T) {
+	t.Run("copies", func(t *testing.T) { testDiskCrash(t, t.TempDir()) })
+	t.Run("clones", func(t *testing.T) { testDiskCrash(t, cloningDir(t)) })
+}
+
+func testDiskCrash(t *testing.T, below string) {
+	serial := 0
+	newDir := func() string {
+		serial++
+		return filepath.Join(below, fmt.Sprintf("disks%d", serial))
+	}
 	points, stride := 0, int64(5)
 	if os.Getenv("BLOCKMILL_EXHAUSTIVE") != "" {
 		stride = 1
 	}
 	for at := int64(1); ; at += stride {
 		c := &crashRun{
-			t: t, dir: filepath.Join(t.TempDir(), "disks"), v: blockiotest.NewMemVolume(),
+			t: t, dir: newDir(), v: blockiotest.NewMemVolume(),
 			made: map[pool.DiskID]bool{}, gone: map[pool.DiskID]bool{}, unsure: map[pool.DiskID]bool{},
 		}
 		if err := cas.Init(t.Context(), cas.Options{Volume: c.v}); err != nil {
@@ -165,6 +184,11 @@ func TestDiskCrash(t *testing.T) {
 		img.Pooled = true
 		img = makeImage(t, n, img, "guest")
 		c.image = img.ID
+		c.plain = makeImage(t, n, named("plain"), "other guest").ID
+		// The golden base is there.
+		if err := n.DeleteDisk(t.Context(), createDisk(t, n, diskOf("", c.plain)).ID); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := n.SetPool(t.Context(), img.ID, ready.Settings{Capacity: 2}); err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +206,7 @@ func TestDiskCrash(t *testing.T) {
 		}
 		for _, crash := range []blockiotest.Crash{{}, {Data: blockiotest.Kept, Names: blockiotest.Kept}} {
 			clone := c.v.CrashClone(crash)
-			dir := filepath.Join(t.TempDir(), "disks")
+			dir := newDir()
 			if out, err := exec.Command("cp", "-a", c.dir, dir).CombinedOutput(); err != nil {
 				t.Fatalf("cp: %v: %s", err, out)
 			}

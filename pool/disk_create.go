@@ -92,20 +92,24 @@ type files struct {
 	provision.Backing
 	// taken is what they were in a pool, nil for what was made.
 	taken *ready.Taken
-	// finish makes them durable, the first time that it is called.
-	finish func() error
+	// finish makes them durable; nil for what is.
+	finish provision.Finish
 }
 
 // claim makes files a disk's own by writing its record, which is the one
-// durable step of those that were ready. When it is certain that there is no record, the files go back to
+// durable step of those that were ready, or by having them carry it, which is that of
+// clones. When it is certain that there is no record, the files go back to
 // where they came from; else they are left to the next start.
 func (n *Node) claim(ctx context.Context, d Disk, f files) (Disk, error) {
 	d.Dir, d.Backing, d.Method, d.Format = f.Dir, f.ID, f.Method, f.Format
 	if m, ok := f.ID.Manifest(); ok && (f.Method == provision.Overlay || f.Method == provision.Lazy) {
 		d.Base = m
 	}
-	made, err := n.disks.commitAfter(ctx, d, f.finish)
+	made, carried, err := n.disks.commitCarried(ctx, d, n.debts.carrier(f.finish), n.uncarry)
 	if err == nil {
+		if carried {
+			n.debts.add(made.ID)
+		}
 		if f.taken != nil {
 			f.taken.Keep()
 		}
@@ -115,7 +119,7 @@ func (n *Node) claim(ctx context.Context, d Disk, f files) (Disk, error) {
 		return made, nil
 	}
 	if f.finish != nil {
-		_ = f.finish() // unless that is what failed: nothing holds them open then
+		_, _ = f.finish(nil) // unless that is what failed: nothing holds them open then
 	}
 	_, left := n.opts.Store.Record(context.WithoutCancel(ctx), diskKind, string(d.ID))
 	if !errors.Is(left, cas.ErrNotFound) {

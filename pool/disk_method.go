@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/pool/provision"
@@ -103,7 +102,7 @@ func (n *Node) makeFiles(ctx context.Context, d Disk, o origin) (f files, err er
 		for _, m := range n.methods(dir, d, o) {
 			b, finish, err := dir.MakeOwned(ctx, provision.Request{Manifest: o.manifest, Size: d.Size, Method: m})
 			if !passes(err) {
-				return files{Backing: b, finish: sync.OnceValue(finish)}, err
+				return files{Backing: b, finish: finish}, err
 			}
 			last = err
 		}

@@ -16,6 +16,9 @@
 //   - The records in the store are all that there is: what a method has
 //     returned is durable, what has been deleted is gone, and a crash leaves a
 //     thing listed or not, never in between. Writing the record is the commit.
+//   - A disk's clone carries its record until the store has it, which is soon, and
+//     before anything becomes of the disk. It is found there after a crash. A disk is
+//     acknowledged with one sync so, its clone's.
 //   - A record exists from READY on. CREATING and DELETING are states of the
 //     memory, and of the operation that is under way.
 //   - A name is unique among the things of one kind in one folder. It is taken

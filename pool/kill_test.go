@@ -68,27 +68,22 @@ func killChild(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	var img pool.Image
-	for img = range n.Images(pool.Query{Folder: "f"}) {
-	}
-	if img.ID == "" {
-		return errors.New("no image")
-	}
-	if _, err := n.SetPool(ctx, img.ID, ready.Settings{Capacity: 4}); err != nil {
+	images := []pool.ImageID{imageOf(n, true), imageOf(n, false)}
+	if _, err := n.SetPool(ctx, images[0], ready.Settings{Capacity: 4}); err != nil {
 		return err
 	}
 	errs := make(chan error)
 	for range 3 {
-		go func() { errs <- killLoop(ctx, n, img.ID) }()
+		go func() { errs <- killLoop(ctx, n, images) }()
 	}
 	return <-errs
 }
 
-func killLoop(ctx context.Context, n *pool.Node, img pool.ImageID) error {
+func killLoop(ctx context.Context, n *pool.Node, images []pool.ImageID) error {
 	var mine []pool.DiskID
 	for {
 		if len(mine) < 4 && rand.IntN(3) > 0 {
-			d, err := n.ReserveDisk(diskOf("", img))
+			d, err := n.ReserveDisk(diskOf("", images[rand.IntN(2)]))
 			if err != nil {
 				return err
 			}
@@ -121,14 +116,19 @@ func TestKill(t *testing.T) {
 		}
 		seconds = n
 	}
-	dir := t.TempDir()
+	t.Run("copies", func(t *testing.T) { testKill(t, t.TempDir(), seconds) })
+	t.Run("clones", func(t *testing.T) { testKill(t, cloningDir(t), seconds) })
+}
+
+func testKill(t *testing.T, dir string, seconds int) {
 	s, n, err := killNode(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	img := named("image")
 	img.Pooled = true
-	img = makeImage(t, n, img, "guest")
+	makeImage(t, n, img, "guest")
+	makeImage(t, n, named("plain"), "other guest")
 	if err := errors.Join(n.Close(), s.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func checkKilled(t *testing.T, dir string, disks map[string]string) {
 			delete(disks, string(id))
 		}
 	}
-	ready := waitReady(t, n, imageOf(n))
+	ready := waitReady(t, n, imageOf(n, true))
 	owned := 0
 	for range n.Disks(pool.Query{Folder: "f"}) {
 		owned++
@@ -244,9 +244,12 @@ func checkKilled(t *testing.T, dir string, disks map[string]string) {
 	}
 }
 
-func imageOf(n *pool.Node) (id pool.ImageID) {
+// imageOf gives the image that has a pool, or the other.
+func imageOf(n *pool.Node, pooled bool) (id pool.ImageID) {
 	for img := range n.Images(pool.Query{Folder: "f"}) {
-		id = img.ID
+		if img.Pooled == pooled {
+			id = img.ID
+		}
 	}
 	return id
 }

@@ -87,6 +87,7 @@ type Node struct {
 	stock  *ready.Stock
 
 	hydration *hydration
+	debts     *debts
 }
 
 // Open reads the records of the store, and puts the disk directories in order.
@@ -100,6 +101,7 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 		return nil, fmt.Errorf("open node: %w", err)
 	}
 	n := &Node{opts: opts, tables: c.tables, damage: c.Damage(), hydration: newHydration()}
+	n.debts = newDebts(n.disks.settle, opts.Logger)
 	if err := n.openDisks(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open node: %w", err), n.Close())
 	}
@@ -107,13 +109,14 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 	return n, nil
 }
 
-// Close ends refills and hydration, and gives the disk directories back. No call may be under
-// way.
+// Close ends refills and hydration, writes the records that the store is owed, and
+// gives the disk directories back. No call may be under way.
 func (n *Node) Close() error {
 	n.hydration.stop()
 	if n.stock != nil {
 		n.stock.Stop()
 	}
+	n.debts.stop()
 	var errs []error
 	for _, d := range n.dirs {
 		errs = append(errs, d.Close())

@@ -30,6 +30,8 @@ type row[T any] struct {
 	// writing is held while the record is written or removed. It is taken
 	// before the table's mu, never after.
 	writing sync.Mutex
+	// owed is the record that the store is yet to have; guarded by writing.
+	owed *debt[T]
 	// value is replaced, never changed; guarded by the table's mu.
 	value *T
 }
@@ -79,6 +81,19 @@ func (t *table[I, T, R]) load(ctx context.Context) (damage []error, err error) {
 
 // note lists a thing that load has read, in no order yet.
 func (t *table[I, T, R]) note(v *T) error {
+	f, err := t.enter(v)
+	if err != nil {
+		return err
+	}
+	for o := range orders {
+		f.in[o] = append(f.in[o], v)
+	}
+	return nil
+}
+
+// enter lists a thing that has a record, but for its places in its folder. The
+// table's mu is held, or nobody else has the table.
+func (t *table[I, T, R]) enter(v *T) (*folder[I, T, R], error) {
 	m := R(v).meta()
 	if m.Submission != nil {
 		t.submissions = append(t.submissions, m.Submission)
@@ -86,16 +101,13 @@ func (t *table[I, T, R]) note(v *T) error {
 	}
 	f := t.folder(m.Folder)
 	if other, taken := f.names[m.Name]; taken && m.Name != "" {
-		return fmt.Errorf("%s %s: named %s, as %s is: %w", t.kind, m.ID, m.Name, other, cas.ErrCorrupt)
+		return nil, fmt.Errorf("%s %s: named %s, as %s is: %w", t.kind, m.ID, m.Name, other, cas.ErrCorrupt)
 	}
 	if m.Name != "" {
 		f.names[m.Name] = m.ID
 	}
 	t.rows[m.ID] = &row[T]{value: v}
-	for o := range orders {
-		f.in[o] = append(f.in[o], v)
-	}
-	return nil
+	return f, nil
 }
 
 // folder gives the things of a folder. The table's mu is held.

@@ -11,29 +11,102 @@ import (
 // commit writes the record of a thing that was reserved: with that it is
 // READY. After an error there is no record, and the reservation is as it was.
 func (t *table[I, T, R]) commit(ctx context.Context, v T) (T, error) {
-	return t.commitAfter(ctx, v, nil)
+	v, _, err := t.commitCarried(ctx, v, nil, nil)
+	return v, err
 }
 
-// commitAfter is commit with the ready of cas.Store.PutRecordAfter.
-func (t *table[I, T, R]) commitAfter(ctx context.Context, v T, ready func() error) (T, error) {
+// commitCarried is commit that first calls carry, unless that is nil. When that says
+// that the record is durable elsewhere, the store is owed it: settle writes it, and
+// whatever changes the thing before. Settled is called then.
+func (t *table[I, T, R]) commitCarried(
+	ctx context.Context, v T, carry func(record []byte) (bool, error), settled func(T),
+) (_ T, carried bool, err error) {
 	m := R(&v).meta()
 	r, err := t.lock(m.ID)
 	if err != nil {
-		return v, err
+		return v, false, err
 	}
 	defer r.writing.Unlock()
 	m.Status = Ready
-	if err := t.write(ctx, &v, ready); err != nil {
-		// It may be there in spite of the error.
-		undo := t.store.RemoveRecord(context.WithoutCancel(ctx), t.kind, string(m.ID))
-		if errors.Is(undo, cas.ErrNotFound) {
-			undo = nil
+	rec, err := encodeRecord[I, T, R](t.kind, &v)
+	if err == nil && carry != nil {
+		carried, err = carry(rec.Payload)
+	}
+	if err != nil {
+		return v, false, err
+	}
+	if !carried {
+		if err := t.store.PutRecord(ctx, rec); err != nil {
+			// It may be there in spite of the error.
+			undo := t.store.RemoveRecord(context.WithoutCancel(ctx), t.kind, string(m.ID))
+			if errors.Is(undo, cas.ErrNotFound) {
+				undo = nil
+			}
+			return v, false, errors.Join(err, undo)
 		}
-		return v, errors.Join(err, undo)
 	}
 	m.Submission = nil
 	t.replace(r, &v)
-	return v, nil
+	if carried {
+		r.owed = &debt[T]{rec, settled}
+	}
+	return v, carried, nil
+}
+
+// debt is a record that is durable, and not in the store.
+type debt[T any] struct {
+	record  cas.Record
+	settled func(T)
+}
+
+// settle writes the record that the store is owed of a thing, if it is.
+func (t *table[I, T, R]) settle(id I) error {
+	r, err := t.lock(id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		r.writing.Unlock()
+	}
+	return err
+}
+
+// pay writes the record that is owed of a row, which the caller has locked. Nobody
+// waits for it who could call it off.
+func (t *table[I, T, R]) pay(r *row[T]) error {
+	if r.owed == nil {
+		return nil
+	}
+	if err := t.store.PutRecord(context.Background(), r.owed.record); err != nil {
+		return err
+	}
+	settled := r.owed.settled
+	r.owed = nil
+	settled(*t.value(r))
+	return nil
+}
+
+// adopt lists a thing whose record was durable and not in the store, and writes it;
+// without its name, should another have that by now.
+func (t *table[I, T, R]) adopt(ctx context.Context, v *T) error {
+	m := R(v).meta()
+	if _, err := t.named(m.Folder, m.Name); err == nil {
+		m.Name = ""
+	}
+	rec, err := encodeRecord[I, T, R](t.kind, v)
+	if err == nil {
+		err = t.store.PutRecord(ctx, rec)
+	}
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, err := t.enter(v)
+	if err == nil {
+		f.insert(v)
+	}
+	return err
 }
 
 // change gives a thing new properties; edit makes them, of a copy. The name is
@@ -56,13 +129,13 @@ func (t *table[I, T, R]) change(ctx context.Context, id I, edit func(*T) error) 
 	if err := t.rename(from.Folder, id, from.Name, to.Name); err != nil {
 		return v, err
 	}
-	if err := t.write(ctx, &v, nil); err != nil {
+	if err := t.write(ctx, &v); err != nil {
 		v = t.reread(ctx, old)
 		err = fmt.Errorf("change %s %s: %w", t.kind, id, err)
-		t.settle(r, &v, from.Name, to.Name)
+		t.conclude(r, &v, from.Name, to.Name)
 		return v, err
 	}
-	t.settle(r, &v, from.Name, to.Name)
+	t.conclude(r, &v, from.Name, to.Name)
 	return v, nil
 }
 
@@ -123,9 +196,9 @@ func (t *table[I, T, R]) rename(in FolderID, id I, from, to string) error {
 	return nil
 }
 
-// settle ends a change: the thing is v from now on, and keeps of both names
+// conclude ends a change: the thing is v from now on, and keeps of both names
 // the one that v has.
-func (t *table[I, T, R]) settle(r *row[T], v *T, names ...string) {
+func (t *table[I, T, R]) conclude(r *row[T], v *T, names ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	m := R(v).meta()
@@ -183,15 +256,16 @@ func (t *table[I, T, R]) erase(ctx context.Context, id I) error {
 	return err
 }
 
-func (t *table[I, T, R]) write(ctx context.Context, v *T, ready func() error) error {
+func (t *table[I, T, R]) write(ctx context.Context, v *T) error {
 	rec, err := encodeRecord[I, T, R](t.kind, v)
 	if err != nil {
 		return err
 	}
-	return t.store.PutRecordAfter(ctx, rec, ready)
+	return t.store.PutRecord(ctx, rec)
 }
 
-// lock takes a thing for writing; the caller unlocks it.
+// lock takes a thing for writing, with its record in the store if it has one; the
+// caller unlocks it.
 func (t *table[I, T, R]) lock(id I) (*row[T], error) {
 	t.mu.RLock()
 	r := t.rows[id]
@@ -206,6 +280,10 @@ func (t *table[I, T, R]) lock(id I) (*row[T], error) {
 	if gone {
 		r.writing.Unlock()
 		return nil, t.missing(string(id))
+	}
+	if err := t.pay(r); err != nil {
+		r.writing.Unlock()
+		return nil, err
 	}
 	return r, nil
 }

@@ -29,7 +29,6 @@ func TestVolume(t *testing.T, newVolume func(t *testing.T) blockio.Volume) {
 		{"NotFound", testNotFound},
 		{"Exists", testExists},
 		{"CommitRace", testCommitRace},
-		{"CommitAfter", testCommitAfter},
 		{"Abort", testAbort},
 		{"Finished", testFinished},
 		{"Units", testUnits},

@@ -3,7 +3,6 @@ package blockiotest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -94,29 +93,6 @@ func testExists(t *testing.T, v blockio.Volume) {
 	put(t, v, "other/a", []byte("of another kind"))
 	wantObject(t, v, "seg/a", []byte("first"))
 	wantObject(t, v, "other/a", []byte("of another kind"))
-}
-
-// testCommitAfter has something else fail, and then not, before an object is there.
-func testCommitAfter(t *testing.T, v blockio.Volume) {
-	failure := errors.New("not ready")
-	for _, ready := range []error{failure, nil} {
-		calls := 0
-		err := blockio.WriteObjectAfter(t.Context(), v, "seg/a", []byte("late"), func() error {
-			calls++
-			_, err := v.Open(t.Context(), "seg/a")
-			wantErr(t, "open before it is ready", err, blockio.ErrNotFound)
-			return ready
-		})
-		wantErr(t, "commit", err, ready)
-		if calls != 1 {
-			t.Errorf("%d calls, want 1", calls)
-		}
-		if ready != nil {
-			_, err := v.Open(t.Context(), "seg/a")
-			wantErr(t, "open what was not ready", err, blockio.ErrNotFound)
-		}
-	}
-	wantObject(t, v, "seg/a", []byte("late"))
 }
 
 func testCommitRace(t *testing.T, v blockio.Volume) {

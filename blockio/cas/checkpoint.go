@@ -124,7 +124,7 @@ func (w *ImageWriter) checkpoint(ctx context.Context, state []byte) error {
 	for _, p := range w.partials {
 		d.Manifests = append(d.Manifests, p.id)
 	}
-	if err := w.session.store.putRecord(ctx, d.record(), nil); err != nil {
+	if err := w.session.store.putRecord(ctx, d.record()); err != nil {
 		return err
 	}
 	w.session.letGo(absorbed...)

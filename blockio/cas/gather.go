@@ -52,10 +52,3 @@ func (g *gatherer[T, R]) do(item T, run func(items []T) (R, error)) (R, error) {
 	close(r.done)
 	return r.result, r.err
 }
-
-// idle says whether no round is carried out or waits.
-func (g *gatherer[T, R]) idle() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.next == nil && len(g.turn) == 0
-}

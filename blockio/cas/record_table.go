@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/blockmill/blockmill/blockio"
 )
@@ -25,10 +24,7 @@ type recordTable struct {
 	volume blockio.Volume
 	store  StoreID
 	puts   *gatherer[encodedRecord, written]
-	// waiting says that a record is written beside them, for which its putter
-	// is not ready yet: of such there is one at a time, so that many share rounds.
-	waiting atomic.Bool
-	lost    []error // why records are not listed that must have been there
+	lost   []error // why records are not listed that must have been there
 
 	serials serialSource
 
@@ -80,7 +76,7 @@ func (t *recordTable) release(k recordKey, st *recordState) {
 }
 
 // put writes the next version of a record, then removes the older ones.
-func (t *recordTable) put(ctx context.Context, r Record, ready func() error) error {
+func (t *recordTable) put(ctx context.Context, r Record) error {
 	k := recordKey{r.Kind, r.ID}
 	st := t.hold(k)
 	defer t.release(k, st)
@@ -89,7 +85,7 @@ func (t *recordTable) put(ctx context.Context, r Record, ready func() error) err
 		next = st.versions[n-1].number + 1
 	}
 	e := encodedRecord{recordName{r.Kind, r.ID, next}, r.encode(t.store, next)}
-	w, err := t.write(ctx, e, ready)
+	w, err := t.write(ctx, e)
 	if w.there {
 		st.versions = append(st.versions, recordVersion{next, w.batch})
 	}
@@ -200,22 +196,14 @@ func (t *recordTable) keys(kind string) []recordKey {
 // may be there even after an error; the old one is as long as the new is not.
 // Records put at the same time share what they can of the syncs.
 func (s *Store) PutRecord(ctx context.Context, r Record) error {
-	return s.PutRecordAfter(ctx, r, nil)
-}
-
-// PutRecordAfter is PutRecord that calls ready, unless it is nil or something else
-// fails first, and writes no record when that fails. What the record is about may
-// be made durable by it: ready is called when the bytes of the record may be durable
-// already, and before its name is.
-func (s *Store) PutRecordAfter(ctx context.Context, r Record, ready func() error) error {
 	if r.Kind == draftKind {
 		return fmt.Errorf("put record: kind %q is that of drafts", draftKind)
 	}
-	return s.putRecord(ctx, r, ready)
+	return s.putRecord(ctx, r)
 }
 
-// putRecord is PutRecordAfter for every kind.
-func (s *Store) putRecord(ctx context.Context, r Record, ready func() error) error {
+// putRecord is PutRecord for every kind.
+func (s *Store) putRecord(ctx context.Context, r Record) error {
 	if err := r.validate(); err != nil {
 		return fmt.Errorf("put record: %w", err)
 	}
@@ -226,7 +214,7 @@ func (s *Store) putRecord(ctx context.Context, r Record, ready func() error) err
 			return fmt.Errorf("put record %s.%s: manifest %v: %w", r.Kind, r.ID, id, err)
 		}
 	}
-	if err := s.records.put(ctx, r, ready); err != nil {
+	if err := s.records.put(ctx, r); err != nil {
 		return fmt.Errorf("put record %s.%s: %w", r.Kind, r.ID, err)
 	}
 	return nil

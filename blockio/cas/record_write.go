@@ -24,51 +24,34 @@ type written struct {
 
 // write makes a version of a record durable: at once when nothing else is being
 // written, else together with all others that come meanwhile.
-func (t *recordTable) write(ctx context.Context, e encodedRecord, ready func() error) (written, error) {
+func (t *recordTable) write(ctx context.Context, e encodedRecord) (written, error) {
 	if ctx.Err() != nil {
 		return written{}, context.Cause(ctx)
-	}
-	if ready != nil {
-		if t.puts.idle() && t.waiting.CompareAndSwap(false, true) {
-			defer t.waiting.Store(false)
-			return t.writeAfter(context.WithoutCancel(ctx), e, ready)
-		}
-		if err := ready(); err != nil {
-			return written{}, err
-		}
 	}
 	return t.puts.do(e, func(all []encodedRecord) (written, error) {
 		return t.writeRound(context.WithoutCancel(ctx), all)
 	})
 }
 
-// writeAfter writes a record that becomes visible after ready, beside the rounds of
-// others, who do not wait for it.
-func (t *recordTable) writeAfter(ctx context.Context, e encodedRecord, ready func() error) (written, error) {
-	there, err := t.writeObject(ctx, e.name.object(), e.p, ready)
-	return written{there: there}, err
-}
-
 func (t *recordTable) writeRound(ctx context.Context, all []encodedRecord) (written, error) {
 	if len(all) == 1 {
-		return t.writeAfter(ctx, all[0], alwaysReady)
+		there, err := t.writeObject(ctx, all[0].name.object(), all[0].p)
+		return written{there: there}, err
 	}
 	p, o := encodeBatch(t.store, t.serials.next(), 0, all)
-	there, err := t.writeObject(ctx, o.serial.object(), p, alwaysReady)
+	there, err := t.writeObject(ctx, o.serial.object(), p)
 	return written{newRecordBatch(t, o), there}, err
 }
 
 // writeObject writes an object, and says whether it is there: the commit may have
 // failed after the object became visible.
-func (t *recordTable) writeObject(ctx context.Context, name string, p []byte, ready func() error) (there bool, err error) {
-	if err := blockio.WriteObjectAfter(ctx, t.volume, name, p, ready); err != nil {
+func (t *recordTable) writeObject(ctx context.Context, name string, p []byte) (there bool, err error) {
+	if err := blockio.WriteObject(ctx, t.volume, name, p); err != nil {
 		there, lookErr := t.visible(ctx, name)
 		return there, errors.Join(err, lookErr)
 	}
 	return true, nil
 }
-
-func alwaysReady() error { return nil }
 
 // visible says whether an object is there.
 func (t *recordTable) visible(ctx context.Context, name string) (bool, error) {

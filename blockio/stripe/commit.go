@@ -13,12 +13,6 @@ import (
 // visible when k of them have, and acknowledged when the writeQuorum has. When
 // fewer have, those are taken back.
 func (w *writer) Commit(ctx context.Context, size int64) error {
-	return w.CommitAfter(ctx, size, func() error { return nil })
-}
-
-// CommitAfter implements blockio.AfterCommitter: all shards wait for ready, which
-// is called once.
-func (w *writer) CommitAfter(ctx context.Context, size int64, ready func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.finished {
@@ -26,14 +20,14 @@ func (w *writer) CommitAfter(ctx context.Context, size int64, ready func() error
 	}
 	w.finished = true
 	defer w.state.drop()
-	if err := w.commit(ctx, size, sync.OnceValue(ready)); err != nil {
+	if err := w.commit(ctx, size); err != nil {
 		w.writes.Break()
 		return errors.Join(fmt.Errorf("commit %s: %w", w.name, err), abortShards(w.shards))
 	}
 	return w.dropFailed()
 }
 
-func (w *writer) commit(ctx context.Context, size int64, ready func() error) error {
+func (w *writer) commit(ctx context.Context, size int64) error {
 	if err := w.writes.Complete(size); err != nil {
 		return err
 	}
@@ -45,10 +39,7 @@ func (w *writer) commit(ctx context.Context, size int64, ready func() error) err
 	if w.state.taken {
 		return blockio.ErrExists
 	}
-	committed := w.commitShards(ctx, size, ready)
-	if err := ready(); err != nil {
-		return err // and no shard has it
-	}
+	committed := w.commitShards(ctx, size)
 	err := w.enough()
 	if err == nil && !w.synced(committed) {
 		err = degraded(0, 1, errors.New("none of the shards that took it is in sync"))
@@ -64,9 +55,8 @@ func (w *writer) commit(ctx context.Context, size int64, ready func() error) err
 	return errors.Join(err, w.takeBack(ctx, committed))
 }
 
-// commitShards commits what is not spoilt, and says which shards have it. An error
-// of ready is no fault of a shard.
-func (w *writer) commitShards(ctx context.Context, size int64, ready func() error) (committed memberSet) {
+// commitShards commits what is not spoilt, and says which shards have it.
+func (w *writer) commitShards(ctx context.Context, size int64) (committed memberSet) {
 	lay := w.volume.geo.layout(size)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -87,12 +77,7 @@ func (w *writer) commitShards(ctx context.Context, size int64, ready func() erro
 			if s.failure() != nil {
 				return
 			}
-			err := blockio.CommitAfter(ctx, s.w, lay.shardBytes()+int64(len(p)), ready)
-			if notReady := ready(); notReady != nil {
-				s.fail(notReady)
-				return
-			}
-			if err != nil {
+			if err := s.w.Commit(ctx, lay.shardBytes()+int64(len(p))); err != nil {
 				s.fail(s.member.note(err))
 				return
 			}

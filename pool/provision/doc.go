@@ -21,19 +21,22 @@
 //   - What stands in bases and disks is complete and durable: a file is synced
 //     under a temporary name, then renamed, then the directory is synced.
 //     A clone for a disk has its own name from the start: it is complete and
-//     durable before the disk's record is written, and a leftover without one.
+//     durable before the disk's record is written, and a leftover without one,
+//     unless it carries that in an extended attribute.
 //   - A golden base is written once, whole, zeros included, and never changed:
 //     the cost of a clone grows with the number of extents. It goes when its
 //     image is dropped and no overlay reads from it any more. One that nothing
 //     needs also goes when bases hold more than they may, or for want of space,
 //     and is written anew when it is needed again.
 //   - Whose a backing is, the directory does not know: the records of the layer
-//     above say so. [Directory.Recover] removes what nobody has.
+//     above say so, or what a backing carries that the layer above has not got yet.
+//     [Directory.Recover] removes what nobody has.
 //   - A ready disk bears a time of change that no write leaves in place. Without
 //     it a file is no ready disk, whatever its name: guests' bytes do not get
 //     from one disk into another, even if records are lost.
 //   - A disk that is being deleted is put aside ([Directory.Retire]) before its
-//     record goes, so that it is not taken for a ready one after a crash.
+//     record goes, so that it is not taken for a ready one after a crash, nor for
+//     one whose record is only with it.
 //   - What a guest wrote is never looked at to learn what a file is.
 //
 // # Concurrency

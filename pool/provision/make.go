@@ -31,13 +31,20 @@ func (d *Directory) Make(ctx context.Context, r Request) (Backing, error) {
 
 // MakeOwned is Make of files that count only when a disk's record names them, and
 // are never found as ready: a clone takes fewer durable steps then, and is durable
-// only when finish has returned without an error. Finish is to be called once;
-// after an error of it nothing is left.
-func (d *Directory) MakeOwned(ctx context.Context, r Request) (_ Backing, finish func() error, _ error) {
+// only when finish has returned without an error. After an error of it nothing is
+// left. Finish is given the disk's record: when it says that the files carry that,
+// the record is durable with them, and Recover finds it until Uncarry.
+func (d *Directory) MakeOwned(ctx context.Context, r Request) (_ Backing, finish Finish, _ error) {
 	var o owned
 	b, err := d.makeBy(ctx, r, &o)
 	return b, o.finish, err
 }
+
+// Finish makes the files of a disk durable. A second call does nothing.
+type Finish = func(record []byte) (carries bool, err error)
+
+// Uncarry takes the record from files that carry it: the store has it.
+func (d *Directory) Uncarry(b Backing) error { return uncarry(d.path(disksDir, fileName(&b))) }
 
 func (d *Directory) makeBy(ctx context.Context, r Request, o *owned) (Backing, error) {
 	b, err := d.make1(ctx, r, o)

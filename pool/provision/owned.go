@@ -7,8 +7,8 @@ import (
 	"github.com/blockmill/blockmill/blockio"
 )
 
-// owned is a file that counts only when a disk's record names it: what is half-made
-// goes at the next start, so it needs no other name meanwhile.
+// owned is a file that counts only when a disk's record names it, or when it carries
+// that: what is half-made goes at the next start, so it needs no other name meanwhile.
 type owned struct {
 	dir  *Directory
 	dev  *blockio.Device // nil when there is nothing left to do
@@ -38,14 +38,20 @@ func (d *Directory) makeOwned(ctx context.Context, b *Backing, o *owned, fill fu
 	return nil
 }
 
-// finish makes the file durable. Where its sync makes its name durable as well, that
-// is all.
-func (o *owned) finish() error {
+// finish makes the file durable, with the record if it can carry that. Where its
+// sync makes its name durable as well, that is all.
+func (o *owned) finish(record []byte) (carries bool, err error) {
 	if o.dev == nil {
-		return nil
+		return false, nil
 	}
 	d := o.dir
-	err := errors.Join(o.dev.Sync(), o.dev.Close())
+	if err = d.step("carry"); err == nil {
+		carries, err = carry(o.path, record)
+	}
+	if err == nil {
+		err = o.dev.Sync()
+	}
+	err = errors.Join(err, o.dev.Close())
 	if err == nil && !d.syncsNames {
 		err = d.step("sync directory")
 	}
@@ -53,9 +59,10 @@ func (o *owned) finish() error {
 		err = d.sync(disksDir)
 	}
 	if err != nil {
-		return o.drop(err)
+		return false, o.drop(err)
 	}
-	return nil
+	o.dev = nil
+	return carries, nil
 }
 
 // drop removes the file after an error, unless that is the end of the process.

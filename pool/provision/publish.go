@@ -88,6 +88,7 @@ func removeFile(path string) error {
 	return nil
 }
 
+// syncDir syncs a directory, or a file.
 func syncDir(path string) error {
 	dir, err := os.Open(filepath.Clean(path))
 	if err != nil {

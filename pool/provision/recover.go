@@ -22,6 +22,10 @@ type Inventory struct {
 	// Images are the manifests of the images that exist: their golden bases
 	// stay.
 	Images map[cas.ManifestID]bool
+	// Adopt is given the record that a backing carries of which no disk is known. It
+	// makes it one of the store's, and says whether the backing is a disk's now, or is
+	// to be left alone; nil takes no records.
+	Adopt func(id BackingID, record []byte) (bool, error)
 	// Ready says whether a ready disk of an image and of a size is wanted.
 	Ready func(m cas.ManifestID, size int64) bool
 }
@@ -81,6 +85,14 @@ func (d *Directory) recoverDisks(inv Inventory) (f Found, err error) {
 		case !id.valid() || inv.Incomplete:
 			d.opts.Logger.Warn("left alone what is not known to be a disk", "path", d.path(disksDir, e.Name()))
 		default:
+			adopted, err := d.adopt(id, e, inv)
+			if err != nil {
+				return f, err
+			}
+			if adopted {
+				f.Owned[id] = true
+				continue
+			}
 			if b, ok := d.asReady(id, e, inv); ok {
 				f.Ready = append(f.Ready, b)
 				continue
@@ -92,6 +104,33 @@ func (d *Directory) recoverDisks(inv Inventory) (f Found, err error) {
 		}
 	}
 	return f, nil
+}
+
+// adopt has the disk listed whose record a file carries: the process ended before
+// the store had it. What was put aside to be deleted carries nothing, whatever its
+// attributes say.
+func (d *Directory) adopt(id BackingID, e os.DirEntry, inv Inventory) (bool, error) {
+	path := d.path(disksDir, e.Name())
+	if inv.Adopt == nil || !e.Type().IsRegular() || e.Name() != string(id)+".raw" {
+		return false, nil
+	}
+	record, err := carried(path)
+	if errors.Is(err, errCarried) {
+		d.opts.Logger.Error("left alone a disk whose record is not known", "path", path, "reason", err)
+		return true, nil
+	}
+	if err != nil || record == nil {
+		return false, err
+	}
+	// A process that was killed may have written it and not synced it.
+	if err := syncDir(path); err != nil {
+		return false, err
+	}
+	adopted, err := inv.Adopt(id, record)
+	if err == nil && adopted {
+		err = uncarry(path)
+	}
+	return adopted, err
 }
 
 // asReady takes a file without an owner as a ready disk. One that was written,

@@ -1,0 +1,170 @@
+package pool
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blockmill/blockmill/blockio/cas"
+	"github.com/blockmill/blockmill/pool/provision"
+)
+
+// A disk that is cloned is durable, and acknowledged, with the clone's own sync: the
+// clone carries its record. The store has it a moment later, with those of the disks
+// that were cloned meanwhile, which share the sync; or before anything becomes of
+// the disk. What a crash comes between is found with the files, by adopt.
+const (
+	debtTime   = 50 * time.Millisecond
+	debtsAgain = time.Second // after a record that could not be written
+	debtsMax   = 64          // written at a time
+)
+
+// debts are the disks whose records are not in the store yet.
+type debts struct {
+	settle func(DiskID) error
+	log    *slog.Logger
+	end    chan struct{} // closed by stop
+	finish func()        // closes end, once
+
+	mu      sync.Mutex
+	owed    []DiskID
+	running bool
+	failing bool // the latest attempt failed, and no more is to be owed
+	work    sync.WaitGroup
+}
+
+func newDebts(settle func(DiskID) error, log *slog.Logger) *debts {
+	d := &debts{settle: settle, log: log, end: make(chan struct{})}
+	d.finish = sync.OnceFunc(func() { close(d.end) })
+	return d
+}
+
+// carrier is what is to finish files: with the record, unless the store does not
+// take what it is owed already.
+func (d *debts) carrier(finish provision.Finish) provision.Finish {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failing && finish != nil {
+		return func([]byte) (bool, error) { return finish(nil) }
+	}
+	return finish
+}
+
+// add has a disk's record written soon.
+func (d *debts) add(id DiskID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.owed = append(d.owed, id)
+	if !d.running {
+		d.running = true
+		d.work.Go(d.run)
+	}
+}
+
+// stop writes what is owed, and waits for it; nothing may be added any more.
+func (d *debts) stop() {
+	d.finish()
+	d.work.Wait()
+}
+
+// run writes until nothing is owed.
+func (d *debts) run() {
+	wait := debtTime
+	for {
+		last := d.wait(wait)
+		d.mu.Lock()
+		ids := d.owed
+		d.owed = nil
+		d.mu.Unlock()
+		left, err := d.pay(ids)
+		if err != nil {
+			d.log.Error("the store has not taken the records of disks, which their files carry", "disks", len(left), "reason", err)
+		}
+		wait = debtTime
+		if err != nil {
+			wait = debtsAgain
+		}
+		d.mu.Lock()
+		d.owed = append(d.owed, left...)
+		d.failing = err != nil
+		d.running = len(d.owed) > 0 && !last
+		more := d.running
+		d.mu.Unlock()
+		if !more {
+			return
+		}
+	}
+}
+
+// wait says whether it is the last time.
+func (d *debts) wait(t time.Duration) (last bool) {
+	select {
+	case <-time.After(t):
+		return false
+	case <-d.end:
+		return true
+	}
+}
+
+// pay gives the disks that are left, and why.
+func (d *debts) pay(ids []DiskID) (left []DiskID, err error) {
+	var (
+		g  errgroup.Group
+		mu sync.Mutex
+	)
+	g.SetLimit(debtsMax)
+	for _, id := range ids {
+		g.Go(func() error {
+			err := d.settle(id)
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				left = append(left, id)
+			}
+			return err
+		})
+	}
+	err = g.Wait()
+	return left, err
+}
+
+// uncarry takes the record from a disk's files, when the store has it. Should that
+// not last, or fail, they carry it beside the store's, which counts.
+func (n *Node) uncarry(d Disk) {
+	dir, err := n.directory(d.Dir)
+	if err == nil {
+		err = dir.Uncarry(d.backing())
+	}
+	if err != nil {
+		n.opts.Logger.Warn("the files of a disk go on to carry its record", "disk", d.ID, "reason", err)
+	}
+}
+
+// adopt lists the disk whose record files carry that no listed disk has.
+func (n *Node) adopt(ctx context.Context, id BackingID, payload []byte) (bool, error) {
+	var named Meta[DiskID]
+	if err := json.Unmarshal(payload, &named); err != nil {
+		return false, fmt.Errorf("read the record of backing %s: %w", id, err)
+	}
+	d, err := decodeRecord[DiskID, Disk](cas.Record{Kind: diskKind, ID: string(named.ID), Payload: payload}, n.opts.DefaultFolder)
+	if err != nil {
+		return false, err
+	}
+	if d.Backing != id {
+		return false, fmt.Errorf("backing %s has the record of disk %s, whose is %s: %w", id, d.ID, d.Backing, cas.ErrCorrupt)
+	}
+	if have, err := n.disks.get(d.ID); err == nil {
+		n.opts.Logger.Error("left alone files that carry the record of a disk that has others", "disk", d.ID, "backing", id, "its", have.Backing)
+		return true, nil
+	}
+	if err := n.disks.adopt(ctx, d); err != nil {
+		return false, fmt.Errorf("adopt disk %s: %w", d.ID, err)
+	}
+	n.opts.Logger.Info("a disk was made before the process ended, and is listed", "disk", d.ID, "backing", id)
+	return true, nil
+}
