@@ -43,6 +43,8 @@ type appender struct {
 	writing  atomic.Int32
 	keepBusy int32
 	putting  atomic.Int32
+	load     *blockio.RunQueue // of the machine, nil when nothing tells
+	full     func() bool       // of load; nil without
 
 	tailMu sync.Mutex
 	tail   []byte // guarded by tailMu
@@ -58,10 +60,14 @@ type appender struct {
 const manyChunks = 16 << 10
 
 // hurried says that encoding is what holds up the work: the volume has too little
-// to do, and every processor has a worker that is not waiting for its source. A
+// to do, and every processor has a worker that is not waiting for its source, or
+// something else, as are those that receive the source, or send it. A
 // slow source, or one worker alone, is no reason to hurry.
 func (a *appender) hurried() bool {
-	return a.writing.Load() < a.keepBusy && int(a.putting.Load()) >= blockio.Processors()
+	if a.writing.Load() >= a.keepBusy {
+		return false
+	}
+	return int(a.putting.Load()) >= blockio.Processors() || a.full != nil && a.full()
 }
 
 // take gives the caller a lane: one at rest, or a new one.
@@ -249,6 +255,9 @@ func (a *appender) close() {
 	a.work.Wait()
 	a.cancel()
 	a.slab.Release()
+	if a.load != nil {
+		_ = a.load.Close() // nothing was written
+	}
 }
 
 // newAppender makes the appender of a store. It waits for the arena: the caller
@@ -275,6 +284,9 @@ func newAppender(ctx context.Context, s *Store) (*appender, error) {
 	}
 	if !opts.EncodeAll {
 		a.keepBusy = int32(opts.Buffers) * 5 / 8
+		if load, err := blockio.OpenRunQueue(); err == nil {
+			a.load, a.full = load, load.Full
+		}
 	}
 	a.tail = slab.Bytes()[:size:size]
 	for i := 1; i < opts.Buffers; i++ {
