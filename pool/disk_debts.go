@@ -145,8 +145,9 @@ func (n *Node) uncarry(d Disk) {
 	}
 }
 
-// adopt lists the disk whose record files carry that no listed disk has.
-func (n *Node) adopt(ctx context.Context, id BackingID, payload []byte) (bool, error) {
+// adopt lists the disk whose record files carry that no listed disk has. A store that
+// is full, say, may have to wait for the record.
+func (n *Node) adopt(ctx context.Context, in *provision.Directory, id BackingID, payload []byte) (bool, error) {
 	var named Meta[DiskID]
 	if err := json.Unmarshal(payload, &named); err != nil {
 		return false, fmt.Errorf("read the record of backing %s: %w", id, err)
@@ -162,9 +163,14 @@ func (n *Node) adopt(ctx context.Context, id BackingID, payload []byte) (bool, e
 		n.opts.Logger.Error("left alone files that carry the record of a disk that has others", "disk", d.ID, "backing", id, "its", have.Backing)
 		return true, nil
 	}
-	if err := n.disks.adopt(ctx, d); err != nil {
+	d.Dir = in.Dir()
+	if err := n.disks.adopt(d, n.uncarry); err != nil {
 		return false, fmt.Errorf("adopt disk %s: %w", d.ID, err)
 	}
 	n.opts.Logger.Info("a disk was made before the process ended, and is listed", "disk", d.ID, "backing", id)
-	return true, nil
+	if err := n.disks.settle(d.ID); err != nil {
+		n.opts.Logger.Error("the store has not taken the record of a disk, which its files carry", "disk", d.ID, "reason", err)
+		n.debts.add(d.ID)
+	}
+	return true, context.Cause(ctx)
 }

@@ -130,6 +130,37 @@ func TestCarriedRecord(t *testing.T) {
 	}
 }
 
+// A store that takes no records does not keep a node from being opened: the disk is
+// listed, and goes on to carry its record.
+func TestCarriedRecordWaitsAfterCrash(t *testing.T) {
+	c := makeCarrying(t)
+	dir := filepath.Join(filepath.Dir(c.dir), "crashed")
+	if out, err := exec.Command("cp", "-a", "--reflink=always", c.dir, dir).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v: %s", err, out)
+	}
+	v := c.v.CrashClone(blockiotest.Crash{})
+	s := openStore(t, v)
+	v.Inject(blockiotest.Fault{Ops: blockiotest.OpCreate, N: 1, Sticky: true})
+	n, err := pool.Open(t.Context(), pool.Options{Store: s, Disks: []provision.Options{{Path: dir, Reserve: -1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Disk(c.disk.ID); err != nil {
+		t.Error(err)
+	}
+	path := filepath.Join(dir, "disks", string(c.disk.Backing)+".raw")
+	if hasRecord(t, s, c.disk.ID) || carriedBy(t, path) == nil {
+		t.Error("the store has the record, or the file has it not")
+	}
+	v.ClearFaults()
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	if !hasRecord(t, s, c.disk.ID) || carriedBy(t, path) != nil {
+		t.Error("the store does not have the record, or the file has it still")
+	}
+}
+
 // While the store does not take the record, the disk can be had and not changed, and
 // no more disks rely on it; the store has it as soon as it can.
 func TestCarriedRecordWaits(t *testing.T) {

@@ -25,7 +25,9 @@ func (n *Node) openDisks(ctx context.Context) error {
 			return err
 		}
 		n.dirs = append(n.dirs, d)
-		f, err := d.Recover(ctx, n.inventory(ctx))
+		inv := n.inventory()
+		inv.Adopt = func(id BackingID, record []byte) (bool, error) { return n.adopt(ctx, d, id, record) }
+		f, err := d.Recover(ctx, inv)
 		if err != nil {
 			return err
 		}
@@ -65,12 +67,11 @@ func (n *Node) locate(owned map[provision.BackingID]string) {
 }
 
 // inventory is what disk directories should hold.
-func (n *Node) inventory(ctx context.Context) provision.Inventory {
+func (n *Node) inventory() provision.Inventory {
 	inv := provision.Inventory{
 		Incomplete: n.damage != nil,
 		Disks:      make(map[provision.BackingID]provision.Backing),
 		Images:     make(map[cas.ManifestID]bool),
-		Adopt:      func(id BackingID, record []byte) (bool, error) { return n.adopt(ctx, id, record) },
 		Ready: func(m cas.ManifestID, size int64) bool {
 			_, ok := n.pooledImage(m, size)
 			return ok

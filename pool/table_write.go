@@ -86,17 +86,14 @@ func (t *table[I, T, R]) pay(r *row[T]) error {
 	return nil
 }
 
-// adopt lists a thing whose record was durable and not in the store, and writes it;
-// without its name, should another have that by now.
-func (t *table[I, T, R]) adopt(ctx context.Context, v *T) error {
+// adopt lists a thing whose record is durable and not in the store, which is owed it.
+// Should another have its name by now, it has none.
+func (t *table[I, T, R]) adopt(v *T, settled func(T)) error {
 	m := R(v).meta()
 	if _, err := t.named(m.Folder, m.Name); err == nil {
 		m.Name = ""
 	}
 	rec, err := encodeRecord[I, T, R](t.kind, v)
-	if err == nil {
-		err = t.store.PutRecord(ctx, rec)
-	}
 	if err != nil {
 		return err
 	}
@@ -105,6 +102,7 @@ func (t *table[I, T, R]) adopt(ctx context.Context, v *T) error {
 	f, err := t.enter(v)
 	if err == nil {
 		f.insert(v)
+		t.rows[m.ID].owed = &debt[T]{rec, settled}
 	}
 	return err
 }

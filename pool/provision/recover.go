@@ -23,8 +23,8 @@ type Inventory struct {
 	// stay.
 	Images map[cas.ManifestID]bool
 	// Adopt is given the record that a backing carries of which no disk is known. It
-	// makes it one of the store's, and says whether the backing is a disk's now, or is
-	// to be left alone; nil takes no records.
+	// says whether the backing is a disk's now, or is to be left alone; when the store
+	// has the record, it calls Uncarry. Nil takes no records.
 	Adopt func(id BackingID, record []byte) (bool, error)
 	// Ready says whether a ready disk of an image and of a size is wanted.
 	Ready func(m cas.ManifestID, size int64) bool
@@ -126,11 +126,7 @@ func (d *Directory) adopt(id BackingID, e os.DirEntry, inv Inventory) (bool, err
 	if err := syncDir(path); err != nil {
 		return false, err
 	}
-	adopted, err := inv.Adopt(id, record)
-	if err == nil && adopted {
-		err = uncarry(path)
-	}
-	return adopted, err
+	return inv.Adopt(id, record)
 }
 
 // asReady takes a file without an owner as a ready disk. One that was written,
