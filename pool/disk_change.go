@@ -60,6 +60,10 @@ func (n *Node) DeleteDisk(ctx context.Context, id DiskID) error {
 		err = dir.CheckUnused(d.backing())
 	}
 	if err == nil {
+		// A disk that is put aside has its record in the store, or none.
+		err = n.disks.settle(id)
+	}
+	if err == nil {
 		err = dir.Retire(ctx, d.backing())
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -148,29 +149,42 @@ func (n *Node) uncarry(d Disk) {
 // adopt lists the disk whose record files carry that no listed disk has. A store that
 // is full, say, may have to wait for the record.
 func (n *Node) adopt(ctx context.Context, in *provision.Directory, id BackingID, payload []byte) (bool, error) {
-	var named Meta[DiskID]
-	if err := json.Unmarshal(payload, &named); err != nil {
-		return false, fmt.Errorf("read the record of backing %s: %w", id, err)
+	d, err := decodeCarried(payload, n.opts.DefaultFolder)
+	if err == nil && d.Backing != id {
+		err = fmt.Errorf("that of disk %s, whose is %s: %w", d.ID, d.Backing, cas.ErrCorrupt)
 	}
-	d, err := decodeRecord[DiskID, Disk](cas.Record{Kind: diskKind, ID: string(named.ID), Payload: payload}, n.opts.DefaultFolder)
-	if err != nil {
+	if err == nil {
+		if have, listed := n.disks.get(d.ID); listed == nil {
+			err = fmt.Errorf("that of disk %s, which has %s: %w", d.ID, have.Backing, cas.ErrCorrupt)
+		}
+	}
+	switch {
+	case errors.Is(err, cas.ErrNewerVersion):
 		return false, err
-	}
-	if d.Backing != id {
-		return false, fmt.Errorf("backing %s has the record of disk %s, whose is %s: %w", id, d.ID, d.Backing, cas.ErrCorrupt)
-	}
-	if have, err := n.disks.get(d.ID); err == nil {
-		n.opts.Logger.Error("left alone files that carry the record of a disk that has others", "disk", d.ID, "backing", id, "its", have.Backing)
+	case err != nil:
+		n.opts.Logger.Error("left alone files that carry a record that is not theirs", "backing", id, "reason", err)
 		return true, nil
 	}
 	d.Dir = in.Dir()
+	name := d.Name
 	if err := n.disks.adopt(d, n.uncarry); err != nil {
 		return false, fmt.Errorf("adopt disk %s: %w", d.ID, err)
 	}
 	n.opts.Logger.Info("a disk was made before the process ended, and is listed", "disk", d.ID, "backing", id)
+	if d.Name != name {
+		n.opts.Logger.Warn("another disk has its name by now", "disk", d.ID, "name", name)
+	}
 	if err := n.disks.settle(d.ID); err != nil {
 		n.opts.Logger.Error("the store has not taken the record of a disk, which its files carry", "disk", d.ID, "reason", err)
 		n.debts.add(d.ID)
 	}
 	return true, context.Cause(ctx)
+}
+
+func decodeCarried(payload []byte, home FolderID) (*Disk, error) {
+	var named Meta[DiskID]
+	if err := json.Unmarshal(payload, &named); err != nil {
+		return nil, fmt.Errorf("%w: %w", cas.ErrCorrupt, err)
+	}
+	return decodeRecord[DiskID, Disk](cas.Record{Kind: diskKind, ID: string(named.ID), Payload: payload}, home)
 }

@@ -1,14 +1,18 @@
 package pool_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/blockmill/blockmill/blockio/blockiotest"
@@ -55,14 +59,26 @@ type carrying struct {
 	store *cas.Store
 	dir   string
 	disk  pool.Disk
-	path  string // of the disk
+	path  string                 // of the disk
+	step  atomic.Pointer[string] // the latest change of the directory
 }
 
 func makeCarrying(t *testing.T) *carrying {
 	t.Helper()
 	c := &carrying{v: blockiotest.NewMemVolume(), dir: filepath.Join(cloningDir(t), "disks")}
 	c.store = makeStore(t, c.v)
-	c.Node = openDisks(t, c.store, c.dir)
+	n, err := pool.Open(t.Context(), pool.Options{Store: c.store, Disks: []provision.Options{{
+		Path: c.dir, Reserve: -1, Step: func(step string) error { c.step.Store(&step); return nil },
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Node = n
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	img := makeImage(t, c.Node, named("image"), "guest")
 	createDisk(t, c.Node, diskOf("first", img.ID)) // with the golden base
 	c.v.Inject(blockiotest.Fault{Ops: blockiotest.OpCreate, N: 1, Sticky: true})
@@ -175,6 +191,9 @@ func TestCarriedRecordWaits(t *testing.T) {
 	if err := c.DeleteDisk(t.Context(), c.disk.ID); !errors.Is(err, blockiotest.ErrInjected) {
 		t.Errorf("deleted: %v", err)
 	}
+	if last := *c.step.Load(); last == "retire" {
+		t.Error("it was put aside")
+	}
 	if carriedBy(t, c.path) == nil {
 		t.Error("the file has lost the record")
 	}
@@ -245,7 +264,12 @@ func TestCarriedRecordIsDamaged(t *testing.T) {
 	for what, spoil := range map[string]func([]byte) []byte{
 		"flipped": func(p []byte) []byte { p[len(p)/2] ^= 1; return p },
 		"short":   func(p []byte) []byte { return p[:9] },
-		"foreign": func(p []byte) []byte { return []byte("something else") },
+		"foreign": func([]byte) []byte { return []byte("something else") },
+		"of another": func(p []byte) []byte {
+			record := bytes.Replace(p[16:], []byte(`"backing":"`), []byte(`"backing":"x`), 1)
+			sum := binary.LittleEndian.AppendUint64([]byte("bmrecord"), xxhash.Sum64(record))
+			return append(sum, record...)
+		},
 	} {
 		c := makeCarrying(t)
 		if err := unix.Setxattr(c.path, carriedName, spoil(carriedBy(t, c.path)), 0); err != nil {
