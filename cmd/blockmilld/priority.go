@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert"
 )
 
@@ -33,6 +34,4 @@ func importsComputing() int { return runtime.NumCPU() + 1 }
 
 // spareProcessors lets goroutines that answer run while all of an import's do: the
 // kernel decides between them, which knows who is to give way.
-func spareProcessors() {
-	runtime.GOMAXPROCS(runtime.NumCPU() + importWorkers())
-}
+func spareProcessors() { blockio.SpareProcessors(importWorkers()) }

@@ -124,8 +124,8 @@ func (r *rules) dial(opts Options) func(ctx context.Context, network, address st
 			return nil, err
 		}
 		if r.allowsHost(host) {
-			return free.DialContext(ctx, network, address)
+			return newBodyConn(free.DialContext(ctx, network, address))
 		}
-		return guarded.DialContext(ctx, network, address)
+		return newBodyConn(guarded.DialContext(ctx, network, address))
 	}
 }
