@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"errors"
 	"net"
 	"syscall"
 	"time"
@@ -9,8 +10,7 @@ import (
 )
 
 // lowWater is how much of a body that comes fast wakes its reader, in bytes: each
-// time costs a change of threads, which take the processor from the rest of the
-// pipeline.
+// time costs a change of threads, and the rest of the pipeline wants the processor.
 const lowWater = 128 << 10
 
 // slowRead is how long a read may take before its connection is slow: then whatever
@@ -38,7 +38,7 @@ func newBodyConn(c net.Conn, err error) (net.Conn, error) {
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return c, nil //nolint:nilerr // it is as good, if slower
+		return nil, errors.Join(err, tcp.Close())
 	}
 	return &bodyConn{Conn: tcp, raw: raw, low: 1}, nil
 }

@@ -30,6 +30,9 @@ func connPair(t *testing.T) (client *bodyConn, server net.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
+	if err := client.SetReadDeadline(time.Now().Add(time.Minute)); err != nil { // or it would wait for ever
+		t.Fatal(err)
+	}
 	return client, server
 }
 
