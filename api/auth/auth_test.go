@@ -18,65 +18,102 @@ import (
 func TestRoles(t *testing.T) {
 	tests := []struct {
 		id   string
-		want auth.Role
+		want auth.Grant
 	}{
-		{"viewer", auth.Viewer},
-		{"user", auth.User},
-		{"editor", auth.Editor},
-		{"admin", auth.Admin},
-		{"compute.images.user", auth.User},
-		{"compute.viewer", auth.Viewer},
-		{"iam.admin", auth.None},
-		{"compute.images.owner", auth.None},
-		{"", auth.None},
-		{".", auth.None},
-		{"compute.", auth.None},
+		{"viewer", auth.Grant{Role: auth.Viewer}},
+		{"user", auth.Grant{Role: auth.User}},
+		{"editor", auth.Grant{Role: auth.Editor}},
+		{"admin", auth.Grant{Role: auth.Admin}},
+		{"compute.images.user", auth.Grant{Role: auth.User, Kind: auth.Images}},
+		{"compute.disks.admin", auth.Grant{Role: auth.Admin, Kind: auth.Disks}},
+		{"compute.snapshots.editor", auth.Grant{Role: auth.Editor, Kind: auth.Snapshots}},
+		{"compute.viewer", auth.Grant{Role: auth.Viewer}},
+		{"iam.admin", auth.Grant{}},
+		{"images.admin", auth.Grant{}},
+		{"compute.images.owner", auth.Grant{}},
+		{"compute.pools.admin", auth.Grant{}},
+		{"", auth.Grant{}},
+		{".", auth.Grant{}},
+		{"compute.", auth.Grant{}},
 	}
 	for _, tc := range tests {
-		if got, ok := auth.ParseRole(tc.id); got != tc.want || ok != (tc.want != auth.None) {
+		if got, ok := auth.ParseRole(tc.id); got != tc.want || ok != (tc.want != auth.Grant{}) {
 			t.Errorf("%q is %v, %v", tc.id, got, ok)
 		}
 	}
 }
 
 func TestAllow(t *testing.T) {
-	viewer := map[pool.FolderID]auth.Role{"a": auth.Viewer}
-	everywhere := map[pool.FolderID]auth.Role{auth.EveryFolder: auth.Admin}
+	viewer := map[pool.FolderID]auth.Grant{"a": {Role: auth.Viewer}}
+	images := map[pool.FolderID]auth.Grant{"a": {Role: auth.Editor, Kind: auth.Images}}
+	everywhere := map[pool.FolderID]auth.Grant{auth.EveryFolder: {Role: auth.Admin}}
 	bind := func(role, kind, id string) []pool.Binding {
 		return []pool.Binding{{Role: role, SubjectType: kind, SubjectID: id}}
 	}
 	tests := []struct {
 		name     string
-		folders  map[pool.FolderID]auth.Role
+		folders  map[pool.FolderID]auth.Grant
 		need     auth.Role
+		kind     auth.Kind
 		folder   pool.FolderID
 		bindings []pool.Binding
 		want     error
 	}{
-		{"role on the folder", viewer, auth.Viewer, "a", nil, nil},
-		{"too low a role", viewer, auth.User, "a", nil, auth.ErrDenied},
-		{"foreign folder", viewer, auth.Viewer, "b", nil, auth.ErrHidden},
-		{"unknown folder", viewer, auth.Viewer, "no-such", nil, auth.ErrHidden},
-		{"no folder", viewer, auth.Viewer, "", nil, auth.ErrHidden},
-		{"foreign folder, more than seeing", viewer, auth.Admin, "b", nil, auth.ErrHidden},
-		{"every folder", everywhere, auth.Admin, "b", nil, nil},
-		{"binding", viewer, auth.User, "b", bind("user", "userAccount", "me"), nil},
-		{"binding raises a role", viewer, auth.Editor, "a", bind("editor", "userAccount", "me"), nil},
-		{"binding too low", viewer, auth.Editor, "b", bind("user", "userAccount", "me"), auth.ErrDenied},
-		{"another's binding", viewer, auth.Viewer, "b", bind("user", "userAccount", "you"), auth.ErrHidden},
-		{"binding of another type", viewer, auth.Viewer, "b", bind("user", "serviceAccount", "me"), auth.ErrHidden},
-		{"binding of an unknown role", viewer, auth.Viewer, "b", bind("owner", "userAccount", "me"), auth.ErrHidden},
-		{"binding for everybody", viewer, auth.Viewer, "b", bind("viewer", "system", "allAuthenticatedUsers"), nil},
-		{"the system's name as a user", viewer, auth.Viewer, "b", bind("viewer", "userAccount", "allUsers"), auth.ErrHidden},
-		{"empty role needs a role", nil, auth.Viewer, "", nil, auth.ErrHidden},
+		{"role on the folder", viewer, auth.Viewer, auth.Images, "a", nil, nil},
+		{"too low a role", viewer, auth.User, auth.Images, "a", nil, auth.ErrDenied},
+		{"foreign folder", viewer, auth.Viewer, auth.Images, "b", nil, auth.ErrHidden},
+		{"unknown folder", viewer, auth.Viewer, auth.Images, "no-such", nil, auth.ErrHidden},
+		{"no folder", viewer, auth.Viewer, auth.Images, "", nil, auth.ErrHidden},
+		{"foreign folder, more than seeing", viewer, auth.Admin, auth.Images, "b", nil, auth.ErrHidden},
+		{"every folder", everywhere, auth.Admin, auth.Images, "b", nil, nil},
+		{"binding", viewer, auth.User, auth.Images, "b", bind("user", "userAccount", "me"), nil},
+		{"binding raises a role", viewer, auth.Editor, auth.Images, "a", bind("editor", "userAccount", "me"), nil},
+		{"binding too low", viewer, auth.Editor, auth.Images, "b", bind("user", "userAccount", "me"), auth.ErrDenied},
+		{"another's binding", viewer, auth.Viewer, auth.Images, "b", bind("user", "userAccount", "you"), auth.ErrHidden},
+		{"binding of another type", viewer, auth.Viewer, auth.Images, "b", bind("user", "serviceAccount", "me"), auth.ErrHidden},
+		{"binding of an unknown role", viewer, auth.Viewer, auth.Images, "b", bind("owner", "userAccount", "me"), auth.ErrHidden},
+		{"binding for everybody", viewer, auth.Viewer, auth.Images, "b", bind("viewer", "system", "allAuthenticatedUsers"), nil},
+		{"the system's name as a user", viewer, auth.Viewer, auth.Images, "b", bind("viewer", "userAccount", "allUsers"), auth.ErrHidden},
+		{"empty role needs a role", nil, auth.Viewer, auth.Images, "", nil, auth.ErrHidden},
+		{"role for a kind", images, auth.Editor, auth.Images, "a", nil, nil},
+		{"role for a kind, of another", images, auth.Viewer, auth.Disks, "a", nil, auth.ErrHidden},
+		{"role for a kind, of none", images, auth.Viewer, auth.Every, "a", nil, auth.ErrHidden},
+		{"role for a kind in every folder", map[pool.FolderID]auth.Grant{auth.EveryFolder: {Role: auth.Admin, Kind: auth.Disks}}, auth.Viewer, auth.Snapshots, "a", nil, auth.ErrHidden},
+		{"binding for the kind", nil, auth.User, auth.Disks, "a", bind("compute.disks.user", "userAccount", "me"), nil},
+		{"binding for another kind", nil, auth.Viewer, auth.Images, "a", bind("compute.disks.admin", "userAccount", "me"), auth.ErrHidden},
+		{"binding for the service", nil, auth.User, auth.Snapshots, "a", bind("compute.user", "userAccount", "me"), nil},
 	}
 	for _, tc := range tests {
 		ctx := auth.NewContext(t.Context(), auth.Subject{ID: "me", Type: auth.UserAccount, Folders: tc.folders})
-		if err := auth.Allow(ctx, tc.need, tc.folder, tc.bindings); !errors.Is(err, tc.want) {
+		if err := auth.Allow(ctx, tc.need, tc.kind, tc.folder, tc.bindings); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
 		}
 	}
-	if err := auth.Allow(context.Background(), auth.Viewer, "a", bind("viewer", "system", "allUsers")); !errors.Is(err, auth.ErrUnauthenticated) {
+	if err := auth.Allow(context.Background(), auth.Viewer, auth.Images, "a", bind("viewer", "system", "allUsers")); !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+// TestAllowFolder: a role for one kind makes the folder known, and no more.
+func TestAllowFolder(t *testing.T) {
+	ctx := auth.NewContext(t.Context(), auth.Subject{ID: "me", Folders: map[pool.FolderID]auth.Grant{
+		"a": {Role: auth.Editor, Kind: auth.Images},
+	}})
+	for _, tc := range []struct {
+		kind   auth.Kind
+		folder pool.FolderID
+		want   error
+	}{
+		{auth.Images, "a", nil},
+		{auth.Disks, "a", auth.ErrDenied},
+		{auth.Every, "a", auth.ErrDenied},
+		{auth.Images, "b", auth.ErrHidden},
+	} {
+		if err := auth.AllowFolder(ctx, auth.Viewer, tc.kind, tc.folder); !errors.Is(err, tc.want) {
+			t.Errorf("%q in %s: %v, want %v", tc.kind, tc.folder, err, tc.want)
+		}
+	}
+	if err := auth.AllowFolder(context.Background(), auth.Viewer, auth.Images, "a"); !errors.Is(err, auth.ErrUnauthenticated) {
 		t.Errorf("nobody: %v", err)
 	}
 }
@@ -84,16 +121,17 @@ func TestAllow(t *testing.T) {
 func TestAllowNode(t *testing.T) {
 	for _, tc := range []struct {
 		folder pool.FolderID
-		role   auth.Role
+		grant  auth.Grant
 		want   error
 	}{
-		{auth.EveryFolder, auth.Admin, nil},
-		{auth.EveryFolder, auth.Editor, auth.ErrDenied},
-		{"a", auth.Admin, auth.ErrDenied},
+		{auth.EveryFolder, auth.Grant{Role: auth.Admin}, nil},
+		{auth.EveryFolder, auth.Grant{Role: auth.Editor}, auth.ErrDenied},
+		{auth.EveryFolder, auth.Grant{Role: auth.Admin, Kind: auth.Images}, auth.ErrDenied},
+		{"a", auth.Grant{Role: auth.Admin}, auth.ErrDenied},
 	} {
-		ctx := auth.NewContext(t.Context(), auth.Subject{ID: "me", Folders: map[pool.FolderID]auth.Role{tc.folder: tc.role}})
+		ctx := auth.NewContext(t.Context(), auth.Subject{ID: "me", Folders: map[pool.FolderID]auth.Grant{tc.folder: tc.grant}})
 		if err := auth.AllowNode(ctx); !errors.Is(err, tc.want) {
-			t.Errorf("%s of %s: %v", tc.role, tc.folder, err)
+			t.Errorf("%v of %s: %v", tc.grant, tc.folder, err)
 		}
 	}
 }
@@ -161,7 +199,7 @@ func TestOpen(t *testing.T) {
 	a.Open()
 	for _, p := range []auth.Peer{{Loopback: true}, {Loopback: true, Token: "t1.any.thing"}, {Loopback: true, Socket: true, UID: 7}} {
 		s, err := a.Authenticate(p)
-		if err != nil || s.Role("any", nil) != auth.Admin {
+		if err != nil || s.Role(auth.Every, "any", nil) != auth.Admin {
 			t.Errorf("%+v: %+v, %v", p, s, err)
 		}
 	}

@@ -22,7 +22,7 @@ type Account struct {
 	// ID names it; Type is UserAccount when empty.
 	ID, Type string
 	// Folders are its roles, by folder or EveryFolder.
-	Folders map[pool.FolderID]Role
+	Folders map[pool.FolderID]Grant
 	// TokenSHA256 are the SHA-256 of its bearer tokens, in hexadecimal.
 	TokenSHA256 []string
 	// Certificates are the names of its client certificates: a subject's
@@ -128,7 +128,7 @@ func addAll[K comparable](into map[K]Subject, keys []K, s Subject) error {
 
 // operator is the subject of those who have the node in their hands.
 func operator() Subject {
-	return Subject{ID: "operator", Type: UserAccount, Folders: map[pool.FolderID]Role{EveryFolder: Admin}}
+	return Subject{ID: "operator", Type: UserAccount, Folders: map[pool.FolderID]Grant{EveryFolder: {Role: Admin}}}
 }
 
 // Authenticate tells who a peer is; ErrUnauthenticated.

@@ -24,22 +24,52 @@ var roleNames = [...]string{None: "", Viewer: "viewer", User: "user", Editor: "e
 
 func (r Role) String() string { return roleNames[r] }
 
-// ParseRole reads the id of a role: its name, which may follow a service's or a
-// kind's ("compute.images.user"). What is no role here gives nothing.
-func ParseRole(id string) (Role, bool) {
+// Kind is a kind of things, as the kinds of operations begin with it.
+type Kind string
+
+// The kinds that roles may be for.
+const (
+	// Every stands for all kinds, and for what is of none.
+	Every     Kind = ""
+	Images    Kind = "image"
+	Disks     Kind = "disk"
+	Snapshots Kind = "snapshot"
+)
+
+// Grant is a role for things of one kind, or of Every.
+type Grant struct {
+	Role Role
+	Kind Kind
+}
+
+// On is the role that a grant gives for things of a kind.
+func (g Grant) On(kind Kind) Role {
+	if g.Kind != Every && g.Kind != kind {
+		return None
+	}
+	return g.Role
+}
+
+var scopes = map[string]Kind{
+	"": Every, "compute": Every, "compute.images": Images, "compute.disks": Disks, "compute.snapshots": Snapshots,
+}
+
+// ParseRole reads the id of a role: its name, which may follow a service's
+// ("compute.user") or, for things of one kind alone, that kind's
+// ("compute.images.user"). What is no role here gives nothing.
+func ParseRole(id string) (Grant, bool) {
 	scope, name := "", id
 	if at := strings.LastIndexByte(id, '.'); at >= 0 {
 		scope, name = id[:at], id[at+1:]
 	}
-	switch scope {
-	case "", "compute", "compute.images", "compute.disks", "compute.snapshots":
-	default:
-		return None, false
+	kind, ok := scopes[scope]
+	if !ok {
+		return Grant{}, false
 	}
 	for r := Viewer; r <= Admin; r++ {
 		if roleNames[r] == name {
-			return r, true
+			return Grant{r, kind}, true
 		}
 	}
-	return None, false
+	return Grant{}, false
 }

@@ -45,7 +45,7 @@ type Subject struct {
 	// ID names it, in audit lines and in bindings of its Type.
 	ID, Type string
 	// Folders are the roles that it has on them.
-	Folders map[pool.FolderID]Role
+	Folders map[pool.FolderID]Grant
 	// UID and GID are the caller's on this machine, when Local says that they
 	// are known.
 	UID, GID uint32
@@ -68,14 +68,15 @@ func FromContext(ctx context.Context) (Subject, bool) {
 	return s, ok
 }
 
-// Allow says whether the caller has a role, or a higher one, on a folder or by
-// the bindings of a thing in it: nil, ErrUnauthenticated, ErrHidden or ErrDenied.
-func Allow(ctx context.Context, need Role, folder pool.FolderID, bindings []pool.Binding) error {
+// Allow says whether the caller has a role, or a higher one, for things of a kind
+// on a folder, or by the bindings of such a thing in it: nil, ErrUnauthenticated,
+// ErrHidden or ErrDenied.
+func Allow(ctx context.Context, need Role, kind Kind, folder pool.FolderID, bindings []pool.Binding) error {
 	s, ok := FromContext(ctx)
 	if !ok {
 		return ErrUnauthenticated
 	}
-	switch has := s.Role(folder, bindings); {
+	switch has := s.Role(kind, folder, bindings); {
 	case has >= need:
 		return nil
 	case has == None:
@@ -84,26 +85,41 @@ func Allow(ctx context.Context, need Role, folder pool.FolderID, bindings []pool
 	return ErrDenied
 }
 
+// AllowFolder is Allow for the things of a kind in a folder together: a caller with
+// a role there for another kind knows the folder, and gets ErrDenied.
+func AllowFolder(ctx context.Context, need Role, kind Kind, folder pool.FolderID) error {
+	err := Allow(ctx, need, kind, folder, nil)
+	if s, _ := FromContext(ctx); errors.Is(err, ErrHidden) && s.knows(folder) {
+		return ErrDenied
+	}
+	return err
+}
+
+// knows says whether the subject has any role on a folder.
+func (s Subject) knows(folder pool.FolderID) bool {
+	return max(s.Folders[folder].Role, s.Folders[EveryFolder].Role) > None
+}
+
 // AllowNode says whether the caller may operate the node itself: it is admin of
-// every folder. Others get ErrDenied, or ErrUnauthenticated.
+// everything in every folder. Others get ErrDenied, or ErrUnauthenticated.
 func AllowNode(ctx context.Context) error {
 	s, ok := FromContext(ctx)
 	if !ok {
 		return ErrUnauthenticated
 	}
-	if s.Folders[EveryFolder] < Admin {
+	if s.Folders[EveryFolder].On(Every) < Admin {
 		return ErrDenied
 	}
 	return nil
 }
 
-// Role is the highest role that the subject has on a folder, or by the bindings
-// of a thing in it.
-func (s Subject) Role(folder pool.FolderID, bindings []pool.Binding) Role {
-	role := max(s.Folders[folder], s.Folders[EveryFolder])
+// Role is the highest role that the subject has for things of a kind on a folder,
+// or by the bindings of such a thing in it.
+func (s Subject) Role(kind Kind, folder pool.FolderID, bindings []pool.Binding) Role {
+	role := max(s.Folders[folder].On(kind), s.Folders[EveryFolder].On(kind))
 	for _, b := range bindings {
-		if r, ok := ParseRole(b.Role); ok && s.is(b) {
-			role = max(role, r)
+		if g, ok := ParseRole(b.Role); ok && s.is(b) {
+			role = max(role, g.On(kind))
 		}
 	}
 	return role

@@ -59,7 +59,7 @@ func listBindings[T any](ctx context.Context, k *kind[T], req *access.ListAccess
 func setBindings[T any](ctx context.Context, c *core, k *kind[T], req *access.SetAccessBindingsRequest) (*opb.Operation, error) {
 	var wrong rules.Violations
 	for i, b := range req.GetAccessBindings() {
-		noteUnknown(&wrong, fmt.Sprintf("access_bindings[%d]", i), b)
+		noteUnknown(&wrong, auth.Kind(k.name), fmt.Sprintf("access_bindings[%d]", i), b)
 	}
 	return c.submit(ctx, mutation{
 		kind: k.name + ".set-access", description: "Set access bindings", folder: k.folderOf(req.GetResourceId()),
@@ -73,7 +73,7 @@ func updateBindings[T any](ctx context.Context, c *core, k *kind[T], req *access
 	var wrong rules.Violations
 	for i, d := range req.GetAccessBindingDeltas() {
 		if d.GetAction() == access.AccessBindingAction_ADD { // what is there already may go
-			noteUnknown(&wrong, fmt.Sprintf("access_binding_deltas[%d].access_binding", i), d.GetAccessBinding())
+			noteUnknown(&wrong, auth.Kind(k.name), fmt.Sprintf("access_binding_deltas[%d].access_binding", i), d.GetAccessBinding())
 		}
 	}
 	return c.submit(ctx, mutation{
@@ -165,10 +165,10 @@ func applyDeltas(old []pool.Binding, deltas []*access.AccessBindingDelta) []pool
 
 // noteUnknown adds the parts of a binding that would give nobody a role; empty ones
 // break the rules of the message.
-func noteUnknown(wrong *rules.Violations, path string, m *access.AccessBinding) {
-	role, kind, id := auth.Unknown(bindingOf(m))
+func noteUnknown(wrong *rules.Violations, on auth.Kind, path string, m *access.AccessBinding) {
+	role, kind, id := auth.Unknown(on, bindingOf(m))
 	if role && m.GetRoleId() != "" {
-		wrong.Add(path+".role_id", "This node has the roles viewer, user, editor and admin, also those of compute alone, as in compute.images.user")
+		wrong.Add(path+".role_id", "This node has the roles viewer, user, editor and admin, also those of compute or, here, of compute.%ss alone, as in compute.%ss.user", on, on)
 	}
 	if kind && m.GetSubject().GetType() != "" {
 		wrong.Add(path+".subject.type", "Value must be one of %s, %s, %s, %s", auth.UserAccount, auth.ServiceAccount, auth.FederatedUser, auth.System)

@@ -77,7 +77,7 @@ func diskMethod(ctx context.Context, req *computepb.CreateDiskRequest) (provisio
 
 // admitDisk lets an editor of a folder make a disk there of what he may use.
 func (c *core) admitDisk(ctx context.Context, req *computepb.CreateDiskRequest) error {
-	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor); err != nil {
+	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor, auth.Disks); err != nil {
 		return err
 	}
 	var err error

@@ -81,7 +81,7 @@ func (s *imageService) GetLatestByFamily(ctx context.Context, req *computepb.Get
 	}
 	img, err := s.node.LatestByFamily(pool.FolderID(req.GetFolderId()), req.GetFamily())
 	if err == nil {
-		err = allow(ctx, "image of family", req.GetFamily(), auth.Viewer, img.Folder, img.Bindings)
+		err = refused("image of family", req.GetFamily(), auth.Allow(ctx, auth.Viewer, auth.Images, img.Folder, img.Bindings))
 	}
 	if err != nil {
 		return nil, status.Err(err)

@@ -45,7 +45,7 @@ func (c *core) admitNewImage(ctx context.Context, req *computepb.CreateImageRequ
 
 // admitImage lets an editor of a folder make an image there of what he may use.
 func (c *core) admitImage(ctx context.Context, req *computepb.CreateImageRequest) error {
-	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor); err != nil {
+	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor, auth.Images); err != nil {
 		return err
 	}
 	var err error

@@ -75,7 +75,7 @@ func (f localFile) encode() []byte {
 
 // admit lets an editor of a folder make an image there of a file that he may read.
 func (f localFile) admit(ctx context.Context, req *computepb.CreateImageRequest) error {
-	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor); err != nil {
+	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor, auth.Images); err != nil {
 		return err
 	}
 	file, err := f.open()

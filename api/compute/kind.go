@@ -70,7 +70,7 @@ func (k *kind[T]) find(ctx context.Context, id string, need auth.Role) (T, error
 	v, err := k.get(id)
 	if err == nil {
 		t := k.thing(&v)
-		err = allow(ctx, k.name, id, need, t.folder, t.bindings)
+		err = refused(k.name, id, auth.Allow(ctx, need, auth.Kind(k.name), t.folder, t.bindings))
 	}
 	if err != nil {
 		return *new(T), status.Err(err)
@@ -78,21 +78,21 @@ func (k *kind[T]) find(ctx context.Context, id string, need auth.Role) (T, error
 	return v, nil
 }
 
-// allow says whether the caller has a role on something, of which the error
-// tells in the words of what does not exist when it may not be seen.
-func allow(ctx context.Context, kind, id string, need auth.Role, folder pool.FolderID, bindings []pool.Binding) error {
-	switch err := auth.Allow(ctx, need, folder, bindings); {
+// allowFolder says whether the caller has a role on a folder for things of a kind.
+func allowFolder(ctx context.Context, folder string, need auth.Role, kind auth.Kind) error {
+	return refused("folder", folder, auth.AllowFolder(ctx, need, kind, pool.FolderID(folder)))
+}
+
+// refused is an error of package auth about something, in the words of what does
+// not exist when it may not be seen.
+func refused(kind, id string, err error) error {
+	switch {
 	case errors.Is(err, auth.ErrHidden):
 		return missing(kind, id)
 	case err != nil:
 		return fmt.Errorf("%s %s: %w", kind, id, err)
 	}
 	return nil
-}
-
-// allowFolder says whether the caller has a role on a folder.
-func allowFolder(ctx context.Context, folder string, need auth.Role) error {
-	return allow(ctx, "folder", folder, need, pool.FolderID(folder), nil)
 }
 
 // missing is the error of what does not exist, as package pool says it.

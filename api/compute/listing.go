@@ -74,7 +74,7 @@ func (k *kind[T]) query(ctx context.Context, folder string, req listRequest) (qu
 	if err := rules.Check(req, wrong.Err()); err != nil {
 		return query{}, err
 	}
-	return q, allowFolder(ctx, folder, auth.Viewer)
+	return q, allowFolder(ctx, folder, auth.Viewer, auth.Kind(k.name))
 }
 
 // note adds an error to violations, if there is one.

@@ -95,7 +95,7 @@ func TestCreateImageFromFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			caller := auth.Subject{
-				ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+				ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Editor}},
 				UID: callerUID, GID: callerGID, Local: true,
 			}
 			op, err := w.services.CreateImageFromFile(auth.NewContext(t.Context(), caller), c.path, &computepb.CreateImageRequest{FolderId: "f"})
@@ -111,7 +111,7 @@ func TestCreateImageFromFile(t *testing.T) {
 		})
 	}
 	// Who came by the network has no files here, whatever the numbers say.
-	far := auth.Subject{ID: "far", Folders: map[pool.FolderID]auth.Role{"f": auth.Admin}}
+	far := auth.Subject{ID: "far", Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Admin}}}
 	_, err := w.services.CreateImageFromFile(auth.NewContext(t.Context(), far), open, &computepb.CreateImageRequest{FolderId: "f"})
 	if grpcstatus.Code(err) != codes.PermissionDenied {
 		t.Errorf("a caller from elsewhere: %v", err)
@@ -136,7 +136,7 @@ func TestRefusedFileIsNotOpened(t *testing.T) {
 		}
 	})
 	caller := auth.Subject{
-		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Editor}},
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Local: true,
 	}
 	for range 100 {
@@ -170,7 +170,7 @@ func TestSparseFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	caller := auth.Subject{
-		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Editor}},
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Local: true,
 	}
 	op, err := w.services.CreateImageFromFile(auth.NewContext(t.Context(), caller), path, &computepb.CreateImageRequest{FolderId: "f"})
@@ -211,7 +211,7 @@ func TestChangingFile(t *testing.T) {
 	w.volume = touchVolume{w.volume, path}
 	w.start()
 	caller := auth.Subject{
-		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+		ID: "caller", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Editor}},
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Local: true,
 	}
 	op, err := w.services.CreateImageFromFile(auth.NewContext(t.Context(), caller), path, &computepb.CreateImageRequest{FolderId: "f"})

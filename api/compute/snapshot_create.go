@@ -24,7 +24,7 @@ func (s *snapshotService) Create(ctx context.Context, req *computepb.CreateSnaps
 // disk that he may use.
 func (c *core) admitNewSnapshot(ctx context.Context, req *computepb.CreateSnapshotRequest) admission {
 	return func(op string) (operation.Reservation, error) {
-		err := allowFolder(ctx, req.GetFolderId(), auth.Editor)
+		err := allowFolder(ctx, req.GetFolderId(), auth.Editor, auth.Snapshots)
 		if err == nil {
 			_, err = c.disks.find(ctx, req.GetDiskId(), auth.User)
 		}

@@ -93,10 +93,12 @@ func TestViolationsAreTold(t *testing.T) {
 			return w.images.SetAccessBindings(ctx, &access.SetAccessBindingsRequest{ResourceId: image, AccessBindings: []*access.AccessBinding{
 				bind("compute.images.user", "userAccount", "u"), bind("viewer", "federatedUser", "u"), bind("admin", "system", "allUsers"),
 				bind("vpc.admin", "group", "u"), bind("viewer", "system", "everyone"), bind("", "", ""),
+				bind("compute.disks.admin", "userAccount", "u"),
 			}})
 		}, []string{
 			"access_bindings[3].role_id", "access_bindings[3].subject.type", "access_bindings[4].subject.id",
 			"access_bindings[5].role_id", "access_bindings[5].subject.id", "access_bindings[5].subject.type",
+			"access_bindings[6].role_id",
 		}},
 		{"added role", func() (*opb.Operation, error) {
 			return w.images.UpdateAccessBindings(ctx, &access.UpdateAccessBindingsRequest{ResourceId: image, AccessBindingDeltas: []*access.AccessBindingDelta{
@@ -134,7 +136,7 @@ func TestBadImagesBlameTheirSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	local := auth.NewContext(t.Context(), auth.Subject{
-		ID: "local", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor},
+		ID: "local", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Editor}},
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Local: true,
 	})
 	uri := func(uri string) (*opb.Operation, error) {

@@ -61,12 +61,12 @@ type world struct {
 // subjects are who may call. Folder f is alice's, and she is let into g as a
 // viewer; mallory has a folder of his own.
 var subjects = map[string]auth.Subject{
-	"alice":   {ID: "alice", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Admin, "g": auth.Viewer}},
-	"edgar":   {ID: "edgar", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor}},
-	"ursula":  {ID: "ursula", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.User, "u": auth.Editor}},
-	"victor":  {ID: "victor", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Viewer}},
-	"mallory": {ID: "mallory", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"m": auth.Admin}},
-	"root":    {ID: "root", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{auth.EveryFolder: auth.Admin}},
+	"alice":   {ID: "alice", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Admin}, "g": {Role: auth.Viewer}}},
+	"edgar":   {ID: "edgar", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Editor}}},
+	"ursula":  {ID: "ursula", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.User}, "u": {Role: auth.Editor}}},
+	"victor":  {ID: "victor", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Viewer}}},
+	"mallory": {ID: "mallory", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"m": {Role: auth.Admin}}},
+	"root":    {ID: "root", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{auth.EveryFolder: {Role: auth.Admin}}},
 }
 
 func newWorld(t testing.TB, tuning ...func(*compute.Options)) *world {

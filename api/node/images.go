@@ -19,7 +19,7 @@ func findImage(ctx context.Context, n *pool.Node, id string, need auth.Role) (po
 	if err != nil {
 		return img, err
 	}
-	return img, allowed(ctx, "image", id, need, img.Folder, img.Bindings)
+	return img, allowed(ctx, auth.Images, id, need, img.Folder, img.Bindings)
 }
 
 // findDisk is findImage for disks.
@@ -31,14 +31,23 @@ func findDisk(ctx context.Context, n *pool.Node, id string, need auth.Role) (poo
 	if err != nil {
 		return d, err
 	}
-	return d, allowed(ctx, "disk", id, need, d.Folder, d.Bindings)
+	return d, allowed(ctx, auth.Disks, id, need, d.Folder, d.Bindings)
 }
 
-// allowed says of what may not be seen what package pool says of what is not there.
-func allowed(ctx context.Context, kind, id string, need auth.Role, folder pool.FolderID, bindings []pool.Binding) error {
-	err := auth.Allow(ctx, need, folder, bindings)
+// allowed says whether the caller has a role on a thing.
+func allowed(ctx context.Context, kind auth.Kind, id string, need auth.Role, folder pool.FolderID, bindings []pool.Binding) error {
+	return hidden(string(kind), id, auth.Allow(ctx, need, kind, folder, bindings))
+}
+
+// allowedFolder says whether the caller has a role on a folder for things of a kind.
+func allowedFolder(ctx context.Context, folder string, need auth.Role, kind auth.Kind) error {
+	return hidden("folder", folder, auth.AllowFolder(ctx, need, kind, pool.FolderID(folder)))
+}
+
+// hidden says of what may not be seen what package pool says of what is not there.
+func hidden(what, id string, err error) error {
 	if errors.Is(err, auth.ErrHidden) {
-		return fmt.Errorf("%s %s: %w", kind, id, pool.ErrNotFound)
+		return fmt.Errorf("%s %s: %w", what, id, pool.ErrNotFound)
 	}
 	return err
 }

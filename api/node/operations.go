@@ -13,7 +13,6 @@ import (
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/api/rules"
 	"github.com/blockmill/blockmill/api/status"
-	"github.com/blockmill/blockmill/pool"
 )
 
 // operationService serves blockmill.v1.OperationService.
@@ -50,7 +49,7 @@ func (s *operationService) List(ctx context.Context, req *blockmillpb.ListOperat
 	if err := rules.Check(req); err != nil {
 		return nil, err
 	}
-	if err := allowed(ctx, "folder", req.GetFolderId(), auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
+	if err := allowedFolder(ctx, req.GetFolderId(), auth.Viewer, auth.Every); err != nil {
 		return nil, status.Err(err)
 	}
 	page, next, err := s.engine.List(operation.Query{

@@ -24,7 +24,7 @@ func (s *poolService) List(ctx context.Context, req *blockmillpb.ListPoolsReques
 	if err := rules.Check(req); err != nil {
 		return nil, err
 	}
-	if err := allowed(ctx, "folder", req.GetFolderId(), auth.Viewer, pool.FolderID(req.GetFolderId()), nil); err != nil {
+	if err := allowedFolder(ctx, req.GetFolderId(), auth.Viewer, auth.Images); err != nil {
 		return nil, status.Err(err)
 	}
 	stats := s.stats()

@@ -29,10 +29,10 @@ import (
 // subjects are who calls, by the header "subject". Folder f has victor for a
 // viewer, edgar for an editor; mallory has a folder of his own.
 var subjects = map[string]auth.Subject{
-	"root":    {ID: "root", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{auth.EveryFolder: auth.Admin}},
-	"edgar":   {ID: "edgar", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Editor}},
-	"victor":  {ID: "victor", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"f": auth.Viewer}},
-	"mallory": {ID: "mallory", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Role{"m": auth.Admin}},
+	"root":    {ID: "root", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{auth.EveryFolder: {Role: auth.Admin}}},
+	"edgar":   {ID: "edgar", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Editor}}},
+	"victor":  {ID: "victor", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Viewer}}},
+	"mallory": {ID: "mallory", Type: auth.UserAccount, Folders: map[pool.FolderID]auth.Grant{"m": {Role: auth.Admin}}},
 }
 
 // world is a node and its services, reached over gRPC in memory.

@@ -23,7 +23,7 @@ func (r *rig) crowd(t *testing.T) {
 	t.Helper()
 	var all []auth.Account
 	for _, id := range []string{"hog", "other"} {
-		all = append(all, auth.Account{ID: id, TokenSHA256: []string{sha(id)}, Folders: map[pool.FolderID]auth.Role{"f": auth.Viewer}})
+		all = append(all, auth.Account{ID: id, TokenSHA256: []string{sha(id)}, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Viewer}}})
 	}
 	if err := r.auth.SetAccounts(all); err != nil {
 		t.Fatal(err)

@@ -176,7 +176,7 @@ func TestStrangersLeaveRoom(t *testing.T) {
 	r := start(t, server.Limits{Calls: 8, SubjectCalls: 100})
 	const token = "t1.me.x"
 	err := r.auth.SetAccounts([]auth.Account{
-		{ID: "me", TokenSHA256: []string{sha(token)}, Folders: map[pool.FolderID]auth.Role{"f": auth.Viewer}},
+		{ID: "me", TokenSHA256: []string{sha(token)}, Folders: map[pool.FolderID]auth.Grant{"f": {Role: auth.Viewer}}},
 	})
 	if err != nil {
 		t.Fatal(err)

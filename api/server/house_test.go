@@ -54,24 +54,43 @@ type house struct {
 // named after it.
 type person struct {
 	id    string
-	role  auth.Role // on the folder of the house
-	bound auth.Role // on each of the things, by its bindings
+	role  auth.Grant // on the folder of the house
+	bound auth.Grant // on each of the things that it is for, by their bindings
 }
 
 // people have every role in either way. The last two are strangers: the bindings
 // have the one's id with another type.
 var people = []person{
-	{"folder-viewer", auth.Viewer, auth.None},
-	{"folder-user", auth.User, auth.None},
-	{"folder-editor", auth.Editor, auth.None},
-	{"folder-admin", auth.Admin, auth.None},
-	{"bound-viewer", auth.None, auth.Viewer},
-	{"bound-user", auth.None, auth.User},
-	{"bound-editor", auth.None, auth.Editor},
-	{"bound-admin", auth.None, auth.Admin},
-	{"both", auth.Viewer, auth.Editor},
-	{"service", auth.None, auth.None},
-	{"mallory", auth.None, auth.None},
+	{"folder-viewer", role(auth.Viewer), nobody},
+	{"folder-user", role(auth.User), nobody},
+	{"folder-editor", role(auth.Editor), nobody},
+	{"folder-admin", role(auth.Admin), nobody},
+	{"images-editor", auth.Grant{Role: auth.Editor, Kind: auth.Images}, nobody},
+	{"disks-admin", auth.Grant{Role: auth.Admin, Kind: auth.Disks}, nobody},
+	{"snapshots-user", auth.Grant{Role: auth.User, Kind: auth.Snapshots}, nobody},
+	{"bound-viewer", nobody, role(auth.Viewer)},
+	{"bound-user", nobody, role(auth.User)},
+	{"bound-editor", nobody, role(auth.Editor)},
+	{"bound-admin", nobody, role(auth.Admin)},
+	{"bound-images-admin", nobody, auth.Grant{Role: auth.Admin, Kind: auth.Images}},
+	{"bound-disks-editor", nobody, auth.Grant{Role: auth.Editor, Kind: auth.Disks}},
+	{"both", role(auth.Viewer), role(auth.Editor)},
+	{"both-kinds", auth.Grant{Role: auth.Viewer, Kind: auth.Disks}, auth.Grant{Role: auth.User, Kind: auth.Images}},
+	{"service", nobody, nobody},
+	{"mallory", nobody, nobody},
+}
+
+var nobody auth.Grant
+
+// role is one for things of every kind.
+func role(r auth.Role) auth.Grant { return auth.Grant{Role: r} }
+
+// roleID is the id of a role.
+func roleID(g auth.Grant) string {
+	if g.Kind == auth.Every {
+		return g.Role.String()
+	}
+	return "compute." + string(g.Kind) + "s." + g.Role.String()
 }
 
 // operator is admin of everything.
@@ -81,22 +100,22 @@ func binding(role, kind, id string) *access.AccessBinding {
 	return &access.AccessBinding{RoleId: role, Subject: &access.Subject{Type: kind, Id: id}}
 }
 
-// bindings are those of each thing.
-func bindings() []*access.AccessBinding {
+// bindings are those of each thing of a kind.
+func bindings(on auth.Kind) []*access.AccessBinding {
 	all := []*access.AccessBinding{binding("admin", auth.UserAccount, "service")}
 	for _, p := range people {
-		if p.bound != auth.None {
-			all = append(all, binding(p.bound.String(), auth.UserAccount, p.id))
+		if p.bound.On(on) != auth.None {
+			all = append(all, binding(roleID(p.bound), auth.UserAccount, p.id))
 		}
 	}
 	return all
 }
 
 func accounts() []auth.Account {
-	all := []auth.Account{{ID: operator, TokenSHA256: []string{sha(operator)}, Folders: map[pool.FolderID]auth.Role{auth.EveryFolder: auth.Admin}}}
+	all := []auth.Account{{ID: operator, TokenSHA256: []string{sha(operator)}, Folders: map[pool.FolderID]auth.Grant{auth.EveryFolder: {Role: auth.Admin}}}}
 	for _, p := range people {
-		a := auth.Account{ID: p.id, TokenSHA256: []string{sha(p.id)}, Folders: map[pool.FolderID]auth.Role{
-			pool.FolderID(p.id): auth.Admin, "house": p.role,
+		a := auth.Account{ID: p.id, TokenSHA256: []string{sha(p.id)}, Folders: map[pool.FolderID]auth.Grant{
+			pool.FolderID(p.id): {Role: auth.Admin}, "house": p.role,
 		}}
 		if p.id == "service" {
 			a.Type = auth.ServiceAccount

@@ -211,7 +211,7 @@ func accessCalls(on, service string) []call {
 			return &access.ListAccessBindingsRequest{ResourceId: id(t)}
 		}),
 		changes(service+"SetAccessBindings", on, auth.Admin, func(t things) proto.Message {
-			return &access.SetAccessBindingsRequest{ResourceId: id(t), AccessBindings: bindings()}
+			return &access.SetAccessBindingsRequest{ResourceId: id(t), AccessBindings: bindings(auth.Kind(on))}
 		}),
 		changes(service+"UpdateAccessBindings", on, auth.Admin, func(t things) proto.Message {
 			return &access.UpdateAccessBindingsRequest{ResourceId: id(t), AccessBindingDeltas: []*access.AccessBindingDelta{

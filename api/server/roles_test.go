@@ -10,35 +10,56 @@ import (
 	"github.com/blockmill/blockmill/api/auth"
 )
 
-// on is the role that a person has on one of the things.
-func (p person) on(what string, t things) auth.Role {
-	in := func(folder string) auth.Role {
+// of is the kind of things in folders and operations that a call is about.
+func (c call) of() auth.Kind {
+	switch service, name, _ := strings.Cut(c.method, "/"); service + "/" {
+	case imageService, own + "PoolService/", operationService:
+		return auth.Images
+	case diskService:
+		return auth.Disks
+	case snapshotService:
+		return auth.Snapshots
+	case own + "OperationService/":
+		if name == "Watch" { // the operation of the house is an image's
+			return auth.Images
+		}
+	}
+	return auth.Every
+}
+
+// on is the role that a person has on one of the things of a call, and whether
+// that is known to be there.
+func (p person) on(what string, c call, t things) (has auth.Role, known bool) {
+	in := func(folder string) auth.Grant {
 		switch folder {
 		case p.id:
-			return auth.Admin
+			return role(auth.Admin)
 		case "house":
 			return p.role
 		}
-		return auth.None
+		return nobody
 	}
 	switch what {
 	case "folder":
-		return in(t.folder)
+		return in(t.folder).On(c.of()), in(t.folder) != nobody
 	case "in":
-		return in(t.in)
+		return in(t.in).On(c.of()), in(t.in) != nobody
 	case "operation":
-		return in("house")
+		has = p.role.On(c.of())
+	default:
+		kind := auth.Kind(what)
+		has = max(p.role.On(kind), p.bound.On(kind))
 	}
-	return max(p.role, p.bound)
+	return has, has != auth.None
 }
 
 // answer is what a person is to be answered.
 func (p person) answer(c call, t things) codes.Code {
 	for _, n := range c.needs {
-		switch has := p.on(n.on, t); {
+		switch has, known := p.on(n.on, c, t); {
 		case n.on == "node":
 			return codes.PermissionDenied
-		case has == auth.None:
+		case !known:
 			return codes.NotFound
 		case has < n.role:
 			return codes.PermissionDenied

@@ -394,7 +394,7 @@ func TestForeignOperations(t *testing.T) {
 	own := r.submit(t, "wait", "mine")
 	const token = "t1.me.x"
 	err := r.auth.SetAccounts([]auth.Account{
-		{ID: "me", TokenSHA256: []string{sha(token)}, Folders: map[pool.FolderID]auth.Role{"mine": auth.Viewer}},
+		{ID: "me", TokenSHA256: []string{sha(token)}, Folders: map[pool.FolderID]auth.Grant{"mine": {Role: auth.Viewer}}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -154,13 +154,13 @@ func (c *config) checkStore() error {
 func (c *config) accounts() ([]auth.Account, error) {
 	var all []auth.Account
 	for _, a := range c.Auth.Accounts {
-		folders := make(map[pool.FolderID]auth.Role)
+		folders := make(map[pool.FolderID]auth.Grant)
 		for folder, name := range a.Folders {
-			role, ok := auth.ParseRole(name)
+			grant, ok := auth.ParseRole(name)
 			if !ok {
 				return nil, fmt.Errorf("%s: %q is no role", a.ID, name)
 			}
-			folders[pool.FolderID(folder)] = role
+			folders[pool.FolderID(folder)] = grant
 		}
 		all = append(all, auth.Account{
 			ID: a.ID, Type: a.Type, Folders: folders, TokenSHA256: a.TokenSHA256,

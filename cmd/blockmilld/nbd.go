@@ -79,7 +79,7 @@ func (d *daemon) mayUse(who nbd.Identity, t export.Thing, write bool) bool {
 	if write {
 		need = auth.Editor
 	}
-	return subject.Role(t.Folder, t.Bindings) >= need
+	return subject.Role(auth.Kind(t.Kind), t.Folder, t.Bindings) >= need
 }
 
 // peerOf is an NBD client as package auth knows callers. Its group is not known.
