@@ -221,6 +221,8 @@ func TestAccountsThatMakeNoSense(t *testing.T) {
 		"short token":         {{ID: "a", TokenSHA256: []string{"abcd"}}},
 		"token in the clear":  {{ID: "a", TokenSHA256: []string{"t1.secret"}}},
 		"shared uid":          {{ID: "a", UIDs: []uint32{1}}, {ID: "b", UIDs: []uint32{1}}},
+		"the operator's id":   {{ID: "operator"}},
+		"the node's id":       {{ID: "blockmilld", Type: auth.ServiceAccount}},
 		"shared certificates": {{ID: "a", Certificates: []string{"x"}}, {ID: "b", Certificates: []string{"x"}}},
 	} {
 		if err := a.SetAccounts(users); !errors.Is(err, auth.ErrAccounts) {

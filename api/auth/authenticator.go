@@ -81,6 +81,9 @@ func (a *Authenticator) SetAccounts(accounts []Account) error {
 	}
 	seen := make(map[string]bool)
 	for _, u := range accounts {
+		if u.ID == Operator || u.ID == Node {
+			return fmt.Errorf("%w: the id %q is the node's own: take another", ErrAccounts, u.ID)
+		}
 		if u.ID == "" || seen[u.ID] {
 			return fmt.Errorf("%w: id %q is empty or comes twice", ErrAccounts, u.ID)
 		}
@@ -126,9 +129,16 @@ func addAll[K comparable](into map[K]Subject, keys []K, s Subject) error {
 	return nil
 }
 
+// The ids that no account may have: that of root and the process's own user at the
+// local socket, and that of operations which the node submits itself.
+const (
+	Operator = "operator"
+	Node     = "blockmilld"
+)
+
 // operator is the subject of those who have the node in their hands.
 func operator() Subject {
-	return Subject{ID: "operator", Type: UserAccount, Folders: map[pool.FolderID]Grant{EveryFolder: {Role: Admin}}}
+	return Subject{ID: Operator, Type: UserAccount, Folders: map[pool.FolderID]Grant{EveryFolder: {Role: Admin}}}
 }
 
 // Authenticate tells who a peer is; ErrUnauthenticated.

@@ -94,7 +94,7 @@ func roleID(g auth.Grant) string {
 }
 
 // operator is admin of everything.
-const operator = "operator"
+const operator = "root"
 
 func binding(role, kind, id string) *access.AccessBinding {
 	return &access.AccessBinding{RoleId: role, Subject: &access.Subject{Type: kind, Id: id}}
@@ -104,7 +104,7 @@ func binding(role, kind, id string) *access.AccessBinding {
 func bindings(on auth.Kind) []*access.AccessBinding {
 	all := []*access.AccessBinding{binding("admin", auth.UserAccount, "service")}
 	for _, p := range people {
-		if p.bound.On(on) != auth.None {
+		if p.bound.Kind == auth.Every && p.bound != nobody || p.bound.Kind == on {
 			all = append(all, binding(roleID(p.bound), auth.UserAccount, p.id))
 		}
 	}

@@ -27,6 +27,14 @@ func (c call) of() auth.Kind {
 	return auth.Every
 }
 
+// counted is what a role is for things of a kind.
+func counted(g auth.Grant, kind auth.Kind) auth.Role {
+	if g.Kind == auth.Every || g.Kind == kind {
+		return g.Role
+	}
+	return auth.None
+}
+
 // on is the role that a person has on one of the things of a call, and whether
 // that is known to be there.
 func (p person) on(what string, c call, t things) (has auth.Role, known bool) {
@@ -41,14 +49,14 @@ func (p person) on(what string, c call, t things) (has auth.Role, known bool) {
 	}
 	switch what {
 	case "folder":
-		return in(t.folder).On(c.of()), in(t.folder) != nobody
+		return counted(in(t.folder), c.of()), in(t.folder) != nobody
 	case "in":
-		return in(t.in).On(c.of()), in(t.in) != nobody
+		return counted(in(t.in), c.of()), in(t.in) != nobody
 	case "operation":
-		has = p.role.On(c.of())
+		has = counted(p.role, c.of())
 	default:
 		kind := auth.Kind(what)
-		has = max(p.role.On(kind), p.bound.On(kind))
+		has = max(counted(p.role, kind), counted(p.bound, kind))
 	}
 	return has, has != auth.None
 }

@@ -62,6 +62,7 @@ func TestWrongValues(t *testing.T) {
 		"grpc: {listen: [\"127.0.0.1:99999\"]}\n":           "grpc.listen",
 		"export: {buckets: [a]}\n":                          "export",
 		"export: {secret_key_file: /a}\n":                   "export",
+		"auth: {accounts: [{id: operator, uids: [1]}]}\n":   "the id \"operator\" is the node's own",
 	} {
 		path := filepath.Join(t.TempDir(), "blockmilld.yaml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

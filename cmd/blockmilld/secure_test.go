@@ -124,7 +124,7 @@ auth:
   accounts:
   - {id: alice, folders: {f: admin}, token_sha256: [%[2]s]}
   - {id: bob, type: serviceAccount, folders: {m: admin}, certificates: [bob]}
-  - {id: operator, folders: {"*": admin}, token_sha256: [%[3]s]}
+  - {id: olga, folders: {"*": admin}, token_sha256: [%[3]s]}
 limits: {connections: 8, streams: 2, message: 64K}
 `, p.dir, sum("alice's"), sum("operator's"))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -10,13 +10,11 @@ import (
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/api/node"
 	"github.com/blockmill/blockmill/api/operation"
 )
-
-// self is who submits the node's own operations.
-const self = "blockmilld"
 
 // upkeep submits garbage collections and scrubs when they are due, and heals.
 type upkeep struct {
@@ -51,7 +49,7 @@ func (u *upkeep) run(ctx context.Context) {
 		}
 		u.heal(ctx)
 		if u.scrubDue() {
-			_, err := node.Scrub(ctx, u.engine, self, &blockmillpb.ScrubRequest{Repair: u.repair})
+			_, err := node.Scrub(ctx, u.engine, auth.Node, &blockmillpb.ScrubRequest{Repair: u.repair})
 			u.report("scrub", err)
 		}
 	}
@@ -63,7 +61,7 @@ func (u *upkeep) collectGarbage(ctx context.Context) {
 	if u.pending(new(blockmillpb.CollectGarbageRequest)) {
 		return
 	}
-	_, err := node.CollectGarbage(ctx, u.engine, self, &blockmillpb.CollectGarbageRequest{Recompress: u.recompress})
+	_, err := node.CollectGarbage(ctx, u.engine, auth.Node, &blockmillpb.CollectGarbageRequest{Recompress: u.recompress})
 	u.report("garbage collection", err)
 }
 

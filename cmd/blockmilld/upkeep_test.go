@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/blockmill/blockmill/api/auth"
 	"github.com/blockmill/blockmill/api/blockmillpb"
 	"github.com/blockmill/blockmill/api/node"
 	"github.com/blockmill/blockmill/api/operation"
@@ -34,7 +35,7 @@ func TestCollectionsDoNotPileUp(t *testing.T) {
 		}
 	}()
 	// A scrub, which lasts too, is in the way of no collection.
-	if _, err := node.Scrub(t.Context(), engine, self, &blockmillpb.ScrubRequest{}); err != nil {
+	if _, err := node.Scrub(t.Context(), engine, auth.Node, &blockmillpb.ScrubRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	u := &upkeep{engine: engine, log: slog.New(slog.DiscardHandler)}
