@@ -413,7 +413,7 @@ func (m *diskModel) imageOfDisk(rt *rapid.T) {
 	id := anyOf(rt, m.disks)
 	img, err := m.node.ReserveImage(pool.Image{Source: pool.Source{Disk: id}, Pooled: rapid.Bool().Draw(rt, "pooled")})
 	if err == nil {
-		img, err = m.node.MakeImageOfDisk(m.t.Context(), img.ID, nil)
+		img, err = m.node.MakeImageOfDisk(m.t.Context(), img.ID, nil, nil)
 	}
 	if m.died(rt, err) {
 		if _, err := m.node.Image(img.ID); err == nil {

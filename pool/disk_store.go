@@ -34,8 +34,9 @@ func (n *Node) MakeSnapshot(ctx context.Context, id SnapshotID, progress func(do
 }
 
 // MakeImageOfDisk makes a reserved image of the disk that is its source, as
-// MakeSnapshot makes a snapshot.
-func (n *Node) MakeImageOfDisk(ctx context.Context, id ImageID, progress func(done, total int64)) (Image, error) {
+// MakeSnapshot makes a snapshot. The disk must hold what has the digest, unless
+// that is nil.
+func (n *Node) MakeImageOfDisk(ctx context.Context, id ImageID, digest *cas.Digest, progress func(done, total int64)) (Image, error) {
 	img, err := n.images.get(id)
 	if err != nil || img.Status == Ready {
 		return img, err
@@ -43,7 +44,9 @@ func (n *Node) MakeImageOfDisk(ctx context.Context, id ImageID, progress func(do
 	defer n.images.release(id) // unless it is committed
 	err = n.storeDisk(ctx, img.Source.Disk, progress, func(c Contents) (err error) {
 		img.Contents = c
-		img, err = n.commitImage(ctx, img)
+		if err = c.checkDigest(digest); err == nil {
+			img, err = n.commitImage(ctx, img)
+		}
 		return err
 	})
 	if err != nil {

@@ -83,15 +83,16 @@ func (n *Node) fill(ctx context.Context, f Filling, commit func(Contents) error)
 	if err != nil {
 		return err
 	}
-	if f.Digest != nil && *f.Digest != info.Digest {
-		return fmt.Errorf("image has digest %v, expected %v: %w", info.Digest, *f.Digest, ErrDigest)
+	made := contentsOf(info)
+	if err := made.checkDigest(f.Digest); err != nil {
+		return err
 	}
 	if f.Verify != nil {
 		if err := f.Verify(ctx); err != nil {
 			return err
 		}
 	}
-	if err := commit(contentsOf(info)); err != nil || f.Draft == "" {
+	if err := commit(made); err != nil || f.Draft == "" {
 		return err
 	}
 	if err := n.DropDraft(ctx, f.Draft); err != nil {

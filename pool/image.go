@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"fmt"
+
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert"
 )
@@ -41,6 +43,15 @@ func contentsOf(info cas.ImageInfo) Contents {
 		Digest: info.Digest, Manifest: info.ID,
 		VirtualSize: info.Size, StorageSize: info.DataBytes, Chunks: info.Chunks,
 	}
+}
+
+// checkDigest says whether the bytes are those that are expected, if any are:
+// ErrDigest.
+func (c *Contents) checkDigest(want *cas.Digest) error {
+	if want == nil || *want == c.Digest {
+		return nil
+	}
+	return fmt.Errorf("image has digest %v, expected %v: %w", c.Digest, *want, ErrDigest)
 }
 
 // roots lists the manifests that a record keeps.

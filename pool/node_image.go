@@ -76,8 +76,9 @@ func (n *Node) readyImage(id ImageID) (Image, error) {
 }
 
 // CopyImage makes a reserved image of the image or snapshot that is its
-// source. No bytes are moved: the image's record names the same manifest.
-func (n *Node) CopyImage(ctx context.Context, id ImageID) (Image, error) {
+// source, which must have the digest, unless that is nil. No bytes are moved:
+// the image's record names the same manifest.
+func (n *Node) CopyImage(ctx context.Context, id ImageID, digest *cas.Digest) (Image, error) {
 	img, err := n.images.get(id)
 	if err != nil || img.Status == Ready {
 		return img, err
@@ -95,6 +96,9 @@ func (n *Node) CopyImage(ctx context.Context, id ImageID) (Image, error) {
 			return img, err
 		}
 		img.Contents = from.Contents
+	}
+	if err := img.checkDigest(digest); err != nil {
+		return img, err
 	}
 	return n.commitImage(ctx, img)
 }

@@ -115,7 +115,7 @@ func TestImageLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if copied, err = n.CopyImage(t.Context(), copied.ID); err != nil {
+	if copied, err = n.CopyImage(t.Context(), copied.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(img.Contents, copied.Contents); diff != "" {

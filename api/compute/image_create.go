@@ -18,7 +18,8 @@ import (
 // Create makes an image of another, of a snapshot, of a disk, or of a file behind
 // a URL.
 func (s *imageService) Create(ctx context.Context, req *computepb.CreateImageRequest) (*opb.Operation, error) {
-	expected, err := expectationOf(ctx)
+	_, file := req.GetSource().(*computepb.CreateImageRequest_Uri)
+	expected, err := expectationOf(ctx, file)
 	return s.submit(ctx, mutation{
 		kind: imageCreate, description: "Create image", folder: req.GetFolderId(), request: req,
 		private: expected.encode(), wrong: []error{err, checkSource(req)},
@@ -138,13 +139,17 @@ func (h createImage) Run(ctx context.Context, op *operation.Running) (proto.Mess
 }
 
 func (h createImage) fill(ctx context.Context, op *operation.Running, img pool.Image, req *computepb.CreateImageRequest) (pool.Image, error) {
+	expected, err := decodeExpectation(op.Private())
+	if err != nil {
+		return img, err
+	}
 	switch {
 	case req.GetImageId() != "", req.GetSnapshotId() != "":
-		return h.node.CopyImage(ctx, img.ID)
+		return h.node.CopyImage(ctx, img.ID, expected.Digest)
 	case req.GetDiskId() != "":
-		return h.node.MakeImageOfDisk(ctx, img.ID, op.Progress)
+		return h.node.MakeImageOfDisk(ctx, img.ID, expected.Digest, op.Progress)
 	}
-	img, err := h.fetchImage(ctx, op, img.ID, req.GetUri())
+	img, err = h.fetchImage(ctx, op, img.ID, req.GetUri(), expected)
 	if err != nil && !errors.Is(context.Cause(ctx), operation.ErrDraining) {
 		h.dropDraft(ctx, op)
 	}

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -28,13 +29,18 @@ type expectation struct {
 	Digest *cas.Digest `json:"digest,omitempty"`
 }
 
-func expectationOf(ctx context.Context) (expectation, error) {
+// expectationOf reads the headers of a create. Only a source that is a file has a
+// SHA-256.
+func expectationOf(ctx context.Context, file bool) (expectation, error) {
 	var e expectation
 	var wrong rules.Violations
 	if text := header(ctx, sha256Header); text != "" {
 		sum, err := hex.DecodeString(text)
-		if err != nil || len(sum) != 32 {
+		switch {
+		case err != nil || len(sum) != sha256.Size:
 			wrong.Add(sha256Header, "Value must be 64 hexadecimal digits")
+		case !file:
+			wrong.Add(sha256Header, "The source is no file, and has no SHA-256; %s is for every source", digestHeader)
 		}
 		e.SHA256 = sum
 	}
@@ -108,12 +114,8 @@ func redacted(uri string) string {
 
 // fetchImage fills a reserved image with the file at an address. When it fails,
 // nothing of the image is left but the draft of the operation's id.
-func (c *core) fetchImage(ctx context.Context, op *operation.Running, id pool.ImageID, uri string) (img pool.Image, err error) {
+func (c *core) fetchImage(ctx context.Context, op *operation.Running, id pool.ImageID, uri string, expected expectation) (img pool.Image, err error) {
 	defer c.node.ReleaseImage(id) // unless it is made
-	expected, err := decodeExpectation(op.Private())
-	if err != nil {
-		return pool.Image{}, err
-	}
 	opts := *c.fetch.Load()
 	opts.SHA256 = expected.SHA256
 	src, err := fetch.Open(ctx, uri, opts)
@@ -130,24 +132,24 @@ func (c *core) fetchImage(ctx context.Context, op *operation.Running, id pool.Im
 		filling.Draft, filling.Pin = op.ID(), pin+" as "+string(format)
 	}
 	if expected.SHA256 != nil {
-		verdict, stop := verify(ctx, src)
+		verdict, stop := beside(ctx, src.Verify)
 		defer stop()
-		filling.Verify = verdict
+		filling.Verify = func(context.Context) error { return verdict() }
 	}
 	return c.node.FillImage(ctx, id, filling)
 }
 
-// verify begins to compare a file's checksum, beside the import, which needs the
+// beside begins to compare a file's checksum, beside the import, which needs the
 // same bytes. Verdict waits for the result; stop ends it.
-func verify(ctx context.Context, src *fetch.Source) (verdict func(context.Context) error, stop func()) {
+func beside(ctx context.Context, verify func(context.Context) error) (verdict func() error, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	var result error
 	go func() {
 		defer close(done)
-		result = src.Verify(ctx)
+		result = verify(ctx)
 	}()
-	return func(context.Context) error {
+	return func() error {
 			<-done
 			return result
 		}, func() {

@@ -30,6 +30,8 @@ type localFile struct {
 	Path string `json:"path"`
 	UID  uint32 `json:"uid"`
 	GID  uint32 `json:"gid"`
+	// Expected is what an operation is to find in it.
+	Expected expectation `json:"expected,omitzero"`
 }
 
 // CreateImageFromFile makes an image, which the request names without a source, from
@@ -39,6 +41,8 @@ func (s *Services) CreateImageFromFile(ctx context.Context, path string, image *
 	if err != nil {
 		return nil, status.Err(err)
 	}
+	var bad error
+	f.Expected, bad = expectationOf(ctx, true)
 	var wrong rules.Violations
 	if image.GetSource() != nil {
 		wrong.Add("source", "A file is the source")
@@ -47,7 +51,7 @@ func (s *Services) CreateImageFromFile(ctx context.Context, path string, image *
 	req.Source = &computepb.CreateImageRequest_Uri{Uri: (&url.URL{Scheme: "file", Path: path}).String()}
 	return s.core.submit(ctx, mutation{
 		kind: imageFromFile, description: "Create image", folder: req.GetFolderId(), request: req, private: f.encode(),
-		wrong: []error{wrong.Err()},
+		wrong: []error{wrong.Err(), bad},
 		admit: s.core.admitNewImage(ctx, req, f.admit),
 	})
 }
@@ -62,13 +66,13 @@ func callersFile(ctx context.Context, path string) (localFile, error) {
 	if !subject.Local {
 		return localFile{}, fmt.Errorf("files are taken from callers at the local socket alone: %w", auth.ErrDenied)
 	}
-	return localFile{path, subject.UID, subject.GID}, nil
+	return localFile{Path: path, UID: subject.UID, GID: subject.GID}, nil
 }
 
 func (f localFile) encode() []byte {
 	p, err := json.Marshal(f)
 	if err != nil {
-		panic("compute: " + err.Error()) // it has but a string and numbers
+		panic("compute: " + err.Error()) // it has but strings, numbers and bytes
 	}
 	return p
 }
@@ -128,13 +132,19 @@ func (h createImageFromFile) readImage(ctx context.Context, op *operation.Runnin
 	if err != nil {
 		return pool.Image{}, err
 	}
+	verdict, stop := beside(ctx, func(ctx context.Context) error {
+		return verifySHA256(ctx, src, size, f.Expected.SHA256)
+	})
+	defer stop()
 	return h.node.FillImage(ctx, id, pool.Filling{
-		Content: content, Format: format, Progress: op.Progress, Draft: op.ID(), Pin: pin + " as " + string(format),
+		Content: content, Format: format, Digest: f.Expected.Digest, Progress: op.Progress,
+		Draft: op.ID(), Pin: pin + " as " + string(format),
 		Verify: func(context.Context) error {
-			if _, after, err := sizeAndPin(file); err != nil || after != pin {
-				return errors.Join(err, rules.Violation("path", "The file has changed while it was read"))
+			err := verdict()
+			if _, after, failed := sizeAndPin(file); failed != nil || after != pin {
+				return errors.Join(failed, rules.Violation("path", "The file has changed while it was read"))
 			}
-			return nil
+			return err
 		},
 	})
 }

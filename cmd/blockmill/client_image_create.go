@@ -70,7 +70,7 @@ func (f *imageCreate) add(cmd *cobra.Command) {
 	flags.Var(&f.minDisk, "min-disk-size", "the least size of a disk made from it (default what fits)")
 	flags.StringVar(&f.os, "os", "", "linux or windows")
 	flags.BoolVar(&f.pooled, "pooled", false, "keep disks of it ready")
-	flags.StringVar(&f.sha256, "sha256", "", "the SHA-256 that the file behind --uri must have")
+	flags.StringVar(&f.sha256, "sha256", "", "the SHA-256 that the file (--uri or --file) must have")
 	flags.StringVar(&f.digest, "expect-digest", "", "the digest that the image must have")
 }
 

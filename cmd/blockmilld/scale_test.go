@@ -108,7 +108,7 @@ func manyImages(t *testing.T, dir string, count int) []string {
 			})
 			if err == nil {
 				ids[i] = string(img.ID)
-				_, err = node.CopyImage(ctx, img.ID)
+				_, err = node.CopyImage(ctx, img.ID, nil)
 			}
 			return err
 		})
