@@ -41,6 +41,10 @@ func (n *Node) takeReady(ctx context.Context, d Disk, o origin) (*ready.Taken, e
 	if err == nil && t.Size < d.Size {
 		err = dir.Grow(ctx, t.Backing, d.Size)
 	}
+	if errors.Is(err, provision.ErrFileSize) {
+		t.Return()
+		return nil, ready.ErrNone
+	}
 	if err == nil && t.Size > d.Size || errors.Is(err, provision.ErrMissing) {
 		err = ready.ErrNone // made for another size, or gone
 	}

@@ -48,7 +48,7 @@ func (k maker) Make(ctx context.Context, key ready.Key, urgent bool) (provision.
 // passes says whether an error of one directory or method leaves hope for the
 // next.
 func passes(err error) bool {
-	return errors.Is(err, provision.ErrNoSpace) || errors.Is(err, provision.ErrMethod)
+	return errors.Is(err, provision.ErrNoSpace) || errors.Is(err, provision.ErrMethod) || errors.Is(err, provision.ErrFileSize)
 }
 
 // Discard implements ready.Maker.

@@ -371,3 +371,23 @@ func TestReadyDiskDoesNotSuit(t *testing.T) {
 		t.Errorf("the disk is made by %s in %s", d.Method, d.Dir)
 	}
 }
+
+// A create of a size that no file can have takes no ready disk away.
+func TestReadyDiskCannotGrow(t *testing.T) {
+	s := makeStore(t, blockiotest.NewMemVolume())
+	n := openDisks(t, s, t.TempDir(), provision.ReadyMade, provision.Copy)
+	img := named("image")
+	img.Pooled = true
+	img = makeImage(t, n, img, "guest")
+	before := waitReady(t, n, img.ID)
+	const most = 256 << 20
+	blockiotest.LimitFiles(t, most)
+	large := diskOf("large", img.ID)
+	large.Size = most + 4<<20
+	if _, err := n.CreateDisk(t.Context(), large); !errors.Is(err, provision.ErrFileSize) {
+		t.Errorf("%v, want %v", err, provision.ErrFileSize)
+	}
+	if now := waitReady(t, n, img.ID); now.Discards != before.Discards || now.Ready < before.Ready {
+		t.Errorf("%d ready, %d discards; %d and %d before", now.Ready, now.Discards, before.Ready, before.Discards)
+	}
+}

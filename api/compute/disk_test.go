@@ -1,16 +1,21 @@
 package compute_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/blockmill/blockmill/blockio/blockiotest"
 	"github.com/blockmill/blockmill/pool"
 )
 
@@ -169,4 +174,42 @@ func TestDiskRefusals(t *testing.T) {
 			t.Errorf("%s: %q is no sentence", name, text)
 		}
 	}
+}
+
+// TestDisksBeyondTheirFileSystem asks for disks that no file there can hold.
+func TestDisksBeyondTheirFileSystem(t *testing.T) {
+	w, s := newWorld(t), newWeb(t)
+	image, disk := w.image(s, "f", "image").GetId(), w.disk("f", "small").GetId()
+	const most = 2 << 30
+	blockiotest.LimitFiles(t, most)
+	large := int64(most + 4<<20)
+	create := func(req *computepb.CreateDiskRequest, headers ...string) func() (*opb.Operation, error) {
+		req.FolderId, req.ZoneId, req.Size = "f", "z", large
+		return func() (*opb.Operation, error) { return w.disks.Create(w.as("alice", headers...), req) }
+	}
+	ofImage := &computepb.CreateDiskRequest_ImageId{ImageId: image}
+	for name, call := range map[string]func() (*opb.Operation, error){
+		"empty":  create(&computepb.CreateDiskRequest{}),
+		"a copy": create(&computepb.CreateDiskRequest{Source: ofImage}, "blockmill-disk-method", "copy"),
+		"a growth": func() (*opb.Operation, error) {
+			return w.disks.Update(w.as("alice"), &computepb.UpdateDiskRequest{
+				DiskId: disk, Size: large, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"size"}},
+			})
+		},
+	} {
+		op, err := call()
+		text := w.fails(codes.FailedPrecondition, op, err)
+		failed := w.wait(op, err).GetError()
+		if !slices.Equal(blamed(grpcstatus.ErrorProto(failed)), []string{"size"}) ||
+			!strings.Contains(text, fmt.Sprintf("%d bytes: the disk directory's file system holds no file", large)) || strings.Contains(text, w.disksDir) {
+			t.Errorf("%s: %v", name, failed)
+		}
+	}
+	list, err := w.disks.List(w.as("alice"), &computepb.ListDisksRequest{FolderId: "f"})
+	if err != nil || len(list.GetDisks()) != 1 || list.GetDisks()[0].GetSize() != 4<<20 {
+		t.Errorf("disks: %v, %v", list, err)
+	}
+	// Where no method is demanded, one that has no such file will do.
+	op, err := create(&computepb.CreateDiskRequest{Source: ofImage})()
+	response[*computepb.Disk](w, op, err)
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
+	"github.com/blockmill/blockmill/pool/provision"
 	"github.com/blockmill/blockmill/pool/ready"
 )
 
@@ -58,6 +59,7 @@ func TestCodes(t *testing.T) {
 		{fetch.ErrTemporary, codes.Unavailable},
 		{pool.ErrDiskSize, codes.InvalidArgument},
 		{pool.ErrInUse, codes.FailedPrecondition},
+		{provision.ErrFileSize, codes.FailedPrecondition},
 		{rules.Violation("name", "bad"), codes.InvalidArgument},
 		{syscall.ENOSPC, codes.ResourceExhausted},
 		{context.Canceled, codes.Canceled},
@@ -108,6 +110,7 @@ func TestDetails(t *testing.T) {
 func TestFields(t *testing.T) {
 	for err, want := range map[error]string{
 		fmt.Errorf("5 bytes: %w", pool.ErrDiskSize): "size",
+		provision.ErrFileSize:                       "size",
 		&pool.MinDiskSizeError{Least: 5}:            "min_disk_size",
 		pool.ErrName:                                "name",
 		fetch.ErrForbidden:                          "uri",

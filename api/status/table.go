@@ -62,6 +62,7 @@ func table() []line {
 		{err: pool.ErrNoDisks, code: codes.FailedPrecondition},
 		{err: provision.ErrShrink, code: codes.InvalidArgument, field: "size"},
 		{err: provision.ErrMethod, code: codes.FailedPrecondition},
+		{err: provision.ErrFileSize, code: codes.FailedPrecondition, field: "size"},
 		{err: provision.ErrNoSpace, code: codes.ResourceExhausted, text: "the node's disk directories are full"},
 		{err: provision.ErrMissing, code: codes.DataLoss, text: "the files of the disk are missing"},
 		{err: ready.ErrSettings, code: codes.InvalidArgument},

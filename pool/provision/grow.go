@@ -13,10 +13,10 @@ import (
 // Grow gives a disk a larger size, durably. No program may have it open for
 // writing. What was grown reads as zeros. Growing again to a size that it has is
 // no error, so that one that was cut short can be done again. A lazy disk has
-// bounds: ErrMethod.
+// bounds: ErrMethod. After ErrFileSize the disk is as it was.
 func (d *Directory) Grow(ctx context.Context, b Backing, size int64) error {
 	if err := d.grow(ctx, b, size); err != nil {
-		return fmt.Errorf("grow %s to %d: %w", b.ID, size, err)
+		return fmt.Errorf("grow %s to %d: %w", b.ID, size, sized(size, err))
 	}
 	return nil
 }

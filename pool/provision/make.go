@@ -49,7 +49,7 @@ func (d *Directory) Uncarry(b Backing) error { return uncarry(d.path(disksDir, f
 func (d *Directory) makeBy(ctx context.Context, r Request, o *owned) (Backing, error) {
 	b, err := d.make1(ctx, r, o)
 	if err != nil {
-		return Backing{}, fmt.Errorf("make a disk by %s: %w", r.Method, err)
+		return Backing{}, fmt.Errorf("make a disk by %s: %w", r.Method, sized(b.Size, err))
 	}
 	return b, nil
 }
@@ -144,6 +144,9 @@ func (d *Directory) makeCopy(ctx context.Context, r Request, b *Backing, img *ca
 		return err
 	}
 	return d.make(ctx, disksDir, fileName(b), func(dev *blockio.Device) error {
+		if err := dev.Truncate(b.Size); err != nil { // before all is copied in vain
+			return err
+		}
 		if err := d.copyImage(ctx, dev, img, false, r.Background); err != nil {
 			return err
 		}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -425,6 +427,56 @@ func TestMakeFails(t *testing.T) {
 		if left, err := os.ReadDir(filepath.Join(dir, sub)); err != nil || len(left) > 0 {
 			t.Errorf("%s: %d files left, %v", sub, len(left), err)
 		}
+	}
+}
+
+// A disk that no file of the file system can hold is refused as such, and leaves
+// nothing; a disk that cannot grow to such a size stays as it was.
+func TestFilesTooLarge(t *testing.T) {
+	s := newStore(t)
+	src := guest(t, "48M")
+	m := put(t, s, src)
+	dir := t.TempDir()
+	d := openDir(t, provision.Options{Path: dir, Store: s})
+	const most = 256 * mib
+	blockiotest.LimitFiles(t, most)
+	for _, method := range []provision.Method{provision.Blank, provision.Copy, provision.Lazy} {
+		r := provision.Request{Manifest: m, Method: method, Size: most + mib}
+		if method == provision.Blank {
+			r.Manifest = cas.ManifestID{}
+		}
+		_, err := d.Make(t.Context(), r)
+		if !errors.Is(err, provision.ErrFileSize) || !strings.Contains(err.Error(), fmt.Sprint(r.Size)) || strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v, want %v with the size and without the directory", method, err, provision.ErrFileSize)
+		}
+		if left, err := os.ReadDir(filepath.Join(dir, "disks")); err != nil || len(left) > 0 {
+			t.Errorf("%s: %d files left, %v", method, len(left), err)
+		}
+		r.Size = 0
+		if method == provision.Blank {
+			r.Size = mib
+		}
+		b, err := d.Make(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Grow(t.Context(), b, most+mib); !errors.Is(err, provision.ErrFileSize) || strings.Contains(err.Error(), dir) {
+			t.Errorf("grow %s: %v, want %v without the directory", method, err, provision.ErrFileSize)
+		}
+		if method == provision.Copy {
+			sameBytes(t, d, b, src)
+		}
+		if err := d.Remove(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An overlay's file is not as long as the disk.
+	b, err := d.Make(t.Context(), provision.Request{Manifest: m, Method: provision.Overlay, Size: most + mib})
+	if err == nil {
+		err = d.Grow(t.Context(), b, 2*most)
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 
