@@ -10,6 +10,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
@@ -55,6 +56,7 @@ type destination struct {
 
 // destination reads a request: its violations are the request's.
 func (e *exporter) destination(req exportRequest) (destination, error) {
+	var wrong rules.Violations
 	to, keys := req.GetDestination(), req.GetCredentials()
 	d := destination{region: to.GetRegion(), bucket: to.GetBucket(), prefix: to.GetPrefix()}
 	endpoint := to.GetEndpoint()
@@ -67,7 +69,13 @@ func (e *exporter) destination(req exportRequest) (destination, error) {
 			d.region = own.Region
 		}
 	} else {
-		return d, rules.Violation("credentials", "Field is required: the node has no keys for this bucket")
+		wrong.Add("credentials", "Field is required: the node has no keys for this bucket")
+	}
+	if err := s3utils.CheckValidBucketName(d.bucket); err != nil {
+		wrong.Add("destination.bucket", "%v", err)
+	}
+	if err := s3utils.CheckValidObjectName(d.prefix + strings.Repeat("x", exportName)); err != nil {
+		wrong.Add("destination.prefix", "Keys that begin so are not valid: %v", err)
 	}
 	if d.region == "" {
 		d.region = "us-east-1" // which storages without regions take
@@ -75,10 +83,14 @@ func (e *exporter) destination(req exportRequest) (destination, error) {
 	var err error
 	d.endpoint, err = url.Parse(endpoint)
 	if err != nil || !e.allows(d.endpoint) {
-		return d, rules.Violation("destination.endpoint", "Value must be the https address of a storage, without path and user information")
+		wrong.Add("destination.endpoint", "Value must be the https address of a storage, without path and user information")
 	}
-	return d, nil
+	return d, wrong.Err()
 }
+
+// exportName is the most that the key of an object has behind the prefix, in bytes:
+// two ids and a suffix.
+const exportName = 128
 
 // own finds the bucket of a request among those that the node has keys for.
 func (e *exporter) own(to *computepb.ExportDestination) (ExportBucket, bool) {

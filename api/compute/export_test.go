@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -291,5 +292,40 @@ func TestExportGuarded(t *testing.T) {
 	w.fails(codes.InvalidArgument, op, err)
 	if len(asked) > 0 {
 		t.Error("a private address was connected to")
+	}
+}
+
+// A destination that no storage can have is the request's fault, whatever the
+// storage.
+func TestExportDestinations(t *testing.T) {
+	w, files := newWorld(t), newWeb(t)
+	img := w.image(files, "f", "one")
+	const endpoint = "https://storage.example"
+	keys := &computepb.ExportS3Credentials{AccessKeyId: "a", SecretAccessKey: "b"}
+	for _, tt := range []struct {
+		to   *computepb.ExportDestination
+		keys *computepb.ExportS3Credentials
+		want []string
+	}{
+		{&computepb.ExportDestination{Endpoint: endpoint, Bucket: "no bucket"}, keys, []string{"destination.bucket"}},
+		{&computepb.ExportDestination{Endpoint: endpoint, Bucket: "b"}, keys, []string{"destination.bucket"}},
+		{&computepb.ExportDestination{Endpoint: endpoint, Bucket: "../images"}, keys, []string{"destination.bucket"}},
+		{&computepb.ExportDestination{Endpoint: endpoint, Bucket: strings.Repeat("b", 64)}, keys, []string{"destination.bucket"}},
+		{&computepb.ExportDestination{Endpoint: endpoint, Bucket: "images", Prefix: strings.Repeat("ж", 500)}, keys, []string{"destination.prefix"}},
+		{
+			&computepb.ExportDestination{Endpoint: endpoint + "/x", Bucket: "-", Prefix: strings.Repeat("ж", 500)}, nil,
+			[]string{"credentials", "destination.bucket", "destination.endpoint", "destination.prefix"},
+		},
+	} {
+		_, err := w.images.Export(w.as("alice"), &computepb.ExportImageRequest{ImageId: img.GetId(), Destination: tt.to, Credentials: tt.keys})
+		refused(t, codes.InvalidArgument, err)
+		if got := blamed(err); !slices.Equal(got, tt.want) {
+			t.Errorf("%v: blames %q, want %q", tt.to, got, tt.want)
+		}
+	}
+	for _, prefix := range []string{"", "exports/", strings.Repeat("p", 512)} {
+		to := &computepb.ExportDestination{Endpoint: files.URL, Bucket: "images.of-2026", Prefix: prefix}
+		op, err := w.images.Export(w.as("alice"), &computepb.ExportImageRequest{ImageId: img.GetId(), Destination: to, Credentials: keys})
+		w.fails(codes.FailedPrecondition, op, err) // there is no storage
 	}
 }
