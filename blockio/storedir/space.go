@@ -77,15 +77,23 @@ func (w *guardedWriter) Reserve(size int64) {
 // check says whether so many bytes may be written.
 func (g *guarded) check(n int64) error {
 	for _, dir := range g.dirs {
-		free, total := space(dir)
-		reserve := g.reserve
-		if reserve < 0 {
-			reserve = min(max(leastReserve, total/100), total/10)
+		if err := Room(dir, n, g.reserve); err != nil {
+			return err
 		}
-		if free-n < reserve {
-			return fmt.Errorf("%d bytes are free, %d are kept for the index and for gc: %w", free, reserve,
-				&fs.PathError{Op: "write below", Path: dir, Err: unix.ENOSPC})
-		}
+	}
+	return nil
+}
+
+// Room says whether n more bytes below a directory leave the reserve of its file
+// system alone; ENOSPC.
+func Room(dir string, n, reserve int64) error {
+	free, total := space(dir)
+	if reserve < 0 {
+		reserve = min(max(leastReserve, total/100), total/10)
+	}
+	if free-n < reserve {
+		return fmt.Errorf("%d bytes are free, %d are kept for the index and for gc: %w", free, reserve,
+			&fs.PathError{Op: "write below", Path: dir, Err: unix.ENOSPC})
 	}
 	return nil
 }

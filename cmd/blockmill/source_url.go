@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/blockmill/blockmill/blockio/storedir"
 	"github.com/blockmill/blockmill/convert/fetch"
 )
 
@@ -80,6 +81,7 @@ func (f *urlFlags) options() (fetch.Options, error) {
 	if opts.SpoolDir == "" {
 		opts.SpoolDir = os.TempDir()
 	}
+	opts.SpoolRoom = func(n int64) error { return storedir.Room(opts.SpoolDir, n, storedir.AutoReserve) }
 	if f.redirects < 0 || f.redirects > 3 {
 		return opts, fmt.Errorf("%d redirects: want 0 to 3", f.redirects)
 	}

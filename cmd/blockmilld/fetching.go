@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/blockmill/blockmill/blockio/storedir"
 	"github.com/blockmill/blockmill/convert/fetch"
 )
 
@@ -26,6 +27,7 @@ func (d *daemon) fetchOptions(c *config) fetch.Options {
 		Guard:        fetch.Guard{Allow: c.Fetch.Allow, AllowHTTP: c.Fetch.AllowHTTP},
 		MaxRedirects: c.Fetch.MaxRedirects,
 		SpoolDir:     d.paths.spool,
+		SpoolRoom:    func(n int64) error { return storedir.Room(d.paths.spool, n, d.space.reserve) },
 		Arena:        d.memory.fetch,
 		Metrics:      d.fetchMetrics,
 	}

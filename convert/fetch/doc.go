@@ -26,7 +26,7 @@
 // [Source.Pages] is for short reads that stand far apart, as those of tables do.
 // Memory is the arena's, and a caller may hold buffers of it: nothing here waits
 // for the arena. A server without ranges needs a directory, where the stream is
-// kept in a file without a name.
+// kept in a file without a name, as long as there is room.
 //
 // All methods are safe for concurrent use. The package keeps nothing when a
 // source is closed, knows no image formats, writes no logs and does not speak

@@ -29,6 +29,10 @@ type Options struct {
 	SpoolDir string
 	// MaxSpool is the longest source that is kept so; 0 is 64 GiB.
 	MaxSpool int64
+	// SpoolRoom is asked before n more bytes are kept, and before a source whose
+	// length n is known; its error ends the source. It may be called by several
+	// goroutines. nil takes what the file system has.
+	SpoolRoom func(n int64) error
 
 	// Arena gives the memory of the cache; nil makes one of 32 MiB.
 	Arena *blockio.Arena
@@ -85,6 +89,9 @@ func (o Options) withDefaults() Options {
 	o.Attempts = cmp.Or(o.Attempts, 6)
 	o.RetryDelay = cmp.Or(o.RetryDelay, 200*time.Millisecond)
 	o.MaxRetryDelay = cmp.Or(o.MaxRetryDelay, 10*time.Second)
+	if o.SpoolRoom == nil {
+		o.SpoolRoom = func(int64) error { return nil }
+	}
 	if o.Arena == nil {
 		o.Arena = blockio.NewArena(32 << 20)
 	}

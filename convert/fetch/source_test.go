@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -310,6 +312,46 @@ func TestSpool(t *testing.T) {
 	opts.SpoolDir = filepath.Join(opts.SpoolDir, "nowhere")
 	if _, err := fetch.Open(t.Context(), s.URL, opts); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a directory that is not there: %v", err)
+	}
+}
+
+// TestSpoolRoom keeps a source as long as there is room, and not a byte more.
+func TestSpoolRoom(t *testing.T) {
+	t.Parallel()
+	const room = 1 << 20
+	s := newServer(t, content(3*room/2, 1))
+	for _, tt := range []struct {
+		name  string
+		do    behaviour
+		asked int64 // the most that is said to be kept
+	}{
+		{"no length", wholeAs(func(s *server, _ int64, w http.ResponseWriter) { _, _ = w.Write(s.content) }), room},
+		{"a length", wholeAs(func(s *server, _ int64, w http.ResponseWriter) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(s.content)))
+			_, _ = w.Write(s.content)
+		}), 0},
+	} {
+		s.handler = tt.do
+		before := s.requests.Load()
+		var kept int64
+		opts := local()
+		opts.SpoolDir = t.TempDir()
+		opts.SpoolRoom = func(n int64) error {
+			if kept+n > room {
+				return syscall.ENOSPC
+			}
+			kept += n
+			return nil
+		}
+		if _, err := fetch.Open(t.Context(), s.URL, opts); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if kept != tt.asked {
+			t.Errorf("%s: %d bytes were kept, want %d", tt.name, kept, tt.asked)
+		}
+		if n := s.requests.Load() - before; n != 1 {
+			t.Errorf("%s: %d requests, want 1", tt.name, n)
+		}
 	}
 }
 

@@ -91,6 +91,11 @@ func (s *stream) admit(ans *answer) error {
 		return fmt.Errorf("%d bytes, at most %d without ranges: %w", ans.length, most, ErrTooLarge)
 	}
 	first := s.file == nil
+	if first {
+		if err := opts.SpoolRoom(max(0, ans.length)); err != nil {
+			return &spoolError{err}
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first {
@@ -181,6 +186,9 @@ func (s *stream) place(p, old []byte, off int64) error {
 	}
 	if len(p) == 0 {
 		return nil
+	}
+	if err := s.client.opts.SpoolRoom(int64(len(p))); err != nil {
+		return &spoolError{err}
 	}
 	if _, err := s.file.WriteAt(p, off); err != nil {
 		return &spoolError{err}
