@@ -61,14 +61,18 @@ func (l line) status(err error) *status.Status {
 	for _, field := range l.fields(err) {
 		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field, Description: s.Message()})
 	}
-	if bad.FieldViolations == nil {
-		return s
+	if detailed, err := s.WithDetails(bad); bad.FieldViolations != nil && err == nil {
+		s = detailed
 	}
-	if detailed, err := s.WithDetails(bad); err == nil {
+	info := &errdetails.ErrorInfo{Reason: l.reason, Domain: domain}
+	if detailed, err := s.WithDetails(info); l.reason != "" && err == nil {
 		s = detailed
 	}
 	return s
 }
+
+// domain is whose the reasons of an ErrorInfo are.
+const domain = "blockmill"
 
 // fields are what of the request is to blame: what the line says, or else the error.
 func (l line) fields(err error) []string {

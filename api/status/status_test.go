@@ -144,6 +144,30 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// Errors of one code that mean different things to who asked are told apart.
+func TestReasons(t *testing.T) {
+	for err, want := range map[error]string{
+		pool.ErrDigest:    "DIGEST_DIFFERS",
+		fetch.ErrChecksum: "CHECKSUM_DIFFERS",
+		fetch.ErrChanged:  "SOURCE_CHANGED",
+		fetch.ErrProtocol: "SOURCE_MISBEHAVES",
+		fetch.ErrNoRanges: "SOURCE_WITHOUT_RANGES",
+		fetch.ErrGone:     "",
+		pool.ErrName:      "",
+		context.Canceled:  "",
+	} {
+		var got string
+		for _, d := range grpcstatus.FromProto(status.Proto(fmt.Errorf("do it: %w", err))).Details() {
+			if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == "blockmill" {
+				got = info.GetReason()
+			}
+		}
+		if got != want {
+			t.Errorf("%v: reason %q, want %q", err, got, want)
+		}
+	}
+}
+
 // Every sentinel of the packages below is in the table, or is named here with the
 // reason why no caller ever meets it.
 func TestTableIsWhole(t *testing.T) {

@@ -29,6 +29,9 @@ type line struct {
 	// field is what of the request is to blame; empty when no one field is, or the
 	// error knows which.
 	field string
+	// reason tells the error from others of its code, for programs; empty where the
+	// code says enough. Clients compare it: it stays as it is.
+	reason string
 }
 
 // table is all that is told apart.
@@ -54,7 +57,7 @@ func table() []line {
 		{err: pool.ErrMinDiskSize, code: codes.InvalidArgument, field: "min_disk_size"},
 		{err: pool.ErrFormatRefused, code: codes.InvalidArgument},
 		{err: pool.ErrNotReady, code: codes.FailedPrecondition},
-		{err: pool.ErrDigest, code: codes.FailedPrecondition},
+		{err: pool.ErrDigest, code: codes.FailedPrecondition, reason: "DIGEST_DIFFERS"},
 
 		{err: pool.ErrDiskSize, code: codes.InvalidArgument, field: "size"},
 		{err: pool.ErrInUse, code: codes.FailedPrecondition},
@@ -71,11 +74,11 @@ func table() []line {
 		{err: fetch.ErrURL, code: codes.InvalidArgument, field: "uri"},
 		{err: fetch.ErrForbidden, code: codes.InvalidArgument, field: "uri"},
 		{err: fetch.ErrTooLarge, code: codes.InvalidArgument, field: "uri"},
-		{err: fetch.ErrChanged, code: codes.FailedPrecondition},
+		{err: fetch.ErrChanged, code: codes.FailedPrecondition, reason: "SOURCE_CHANGED"},
 		{err: fetch.ErrGone, code: codes.FailedPrecondition},
-		{err: fetch.ErrProtocol, code: codes.FailedPrecondition},
-		{err: fetch.ErrNoRanges, code: codes.FailedPrecondition},
-		{err: fetch.ErrChecksum, code: codes.FailedPrecondition},
+		{err: fetch.ErrProtocol, code: codes.FailedPrecondition, reason: "SOURCE_MISBEHAVES"},
+		{err: fetch.ErrNoRanges, code: codes.FailedPrecondition, reason: "SOURCE_WITHOUT_RANGES"},
+		{err: fetch.ErrChecksum, code: codes.FailedPrecondition, reason: "CHECKSUM_DIFFERS"},
 		{err: fetch.ErrTemporary, code: codes.Unavailable},
 		{err: fetch.ErrClosed, code: codes.Canceled, text: "the source was closed"},
 

@@ -74,6 +74,12 @@ func exitStatus(err error) int {
 
 // daemonStatus is the exit status for what a daemon answered.
 func daemonStatus(err error) int {
+	switch remote.Reason(err) {
+	case "DIGEST_DIFFERS", "CHECKSUM_DIFFERS", "SOURCE_MISBEHAVES", "SOURCE_WITHOUT_RANGES":
+		return exitBadInput
+	case "SOURCE_CHANGED":
+		return exitTemporary
+	}
 	_, ended := errors.AsType[*remote.OperationError](err)
 	switch status.Code(err) {
 	case codes.InvalidArgument:

@@ -33,6 +33,20 @@ func Plain(err error) error {
 	return plainError{strings.Replace(err.Error(), s.Error(), said, 1), err}
 }
 
+// domain is whose the reasons are.
+const domain = "blockmill"
+
+// Reason is what the daemon says of an error for programs, beside the code; empty
+// when it says nothing.
+func Reason(err error) string {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.Domain == domain {
+			return info.Reason
+		}
+	}
+	return ""
+}
+
 // plainError is an error with another text.
 type plainError struct {
 	text string
