@@ -13,15 +13,15 @@ import (
 // that skip, unless it is nil, wants to skip count as done; it is called in their
 // order, before fn.
 func each(ctx context.Context, img Image, opts Options, skip func(w *window) bool, fn func(ctx context.Context, w *window, p []byte) error) error {
-	progress := newMeter(opts.Progress)
+	l := pipeline{img: img, opts: opts, skip: skip, fn: fn, progress: newMeter(opts.Progress)}
 	g, ctx := errgroup.WithContext(ctx)
 	read := make(chan struct{})
 	g.Go(func() error { return check(ctx, img, read) })
-	if progress != nil {
-		g.Go(func() error { return progress.measure(ctx, img) })
+	if l.progress != nil {
+		g.Go(func() error { return l.progress.measure(ctx, img) })
 	}
 	g.Go(func() error {
-		if err := carry(ctx, img, opts, progress, skip, fn); err != nil {
+		if err := l.carry(ctx); err != nil {
 			return err
 		}
 		close(read)
@@ -30,22 +30,28 @@ func each(ctx context.Context, img Image, opts Options, skip func(w *window) boo
 	return g.Wait()
 }
 
-// carry carries the windows of each.
-func carry(
-	ctx context.Context, img Image, opts Options, progress *meter,
-	skip func(w *window) bool, fn func(ctx context.Context, w *window, p []byte) error,
-) error {
-	part := opts.Share.join()
+// pipeline is one call of each.
+type pipeline struct {
+	img      Image
+	opts     Options
+	skip     func(w *window) bool
+	fn       func(ctx context.Context, w *window, p []byte) error
+	progress *meter // may be nil
+}
+
+// carry carries all windows, as many at a time as the share has.
+func (l *pipeline) carry(ctx context.Context) error {
+	part := l.opts.Share.join()
 	defer part.leave()
 	workers, ctx := errgroup.WithContext(ctx)
-	ended := make(chan struct{}, opts.Workers)
+	ended := make(chan struct{}, l.opts.Workers)
 	flying := 0
-	for w, err := range windows(ctx, img) {
-		if err == nil && skip != nil && skip(&w) {
-			progress.add(w.data())
+	for w, err := range windows(ctx, l.img) {
+		if err == nil && l.skip != nil && l.skip(&w) {
+			l.progress.add(w.data())
 			continue
 		}
-		for ; flying >= part.of(opts.Workers); flying-- {
+		for ; flying >= part.of(l.opts.Workers); flying-- {
 			<-ended
 		}
 		flying++
@@ -54,18 +60,7 @@ func carry(
 			if err != nil {
 				return fmt.Errorf("read extents: %w", err)
 			}
-			if opts.Background != nil {
-				opts.Background()
-			}
-			err := one(ctx, img, &w, opts, func(ctx context.Context, w *window, p []byte) error {
-				part.read()
-				return fn(ctx, w, p)
-			})
-			if err != nil {
-				return err
-			}
-			progress.add(w.data())
-			return nil
+			return l.one(ctx, &w, part)
 		})
 	}
 	return workers.Wait()
@@ -73,15 +68,23 @@ func carry(
 
 // one carries a window. It holds one buffer of the arena and blocks for no
 // other.
-func one(ctx context.Context, img Image, w *window, opts Options, fn func(ctx context.Context, w *window, p []byte) error) error {
-	buf, err := opts.Arena.Get(ctx, int(w.length))
+func (l *pipeline) one(ctx context.Context, w *window, part *shared) error {
+	if l.opts.Background != nil {
+		l.opts.Background()
+	}
+	buf, err := l.opts.Arena.Get(ctx, int(w.length))
 	if err != nil {
 		return err
 	}
 	defer buf.Release()
 	p := buf.Bytes()
-	if err := w.read(img, p); err != nil {
+	if err := w.read(l.img, p); err != nil {
 		return fmt.Errorf("read at %d: %w", w.off, err)
 	}
-	return fn(ctx, w, p)
+	part.read()
+	if err := l.fn(ctx, w, p); err != nil {
+		return err
+	}
+	l.progress.add(w.data())
+	return nil
 }
