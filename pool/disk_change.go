@@ -61,7 +61,7 @@ func (n *Node) DeleteDisk(ctx context.Context, id DiskID) error {
 	}
 	if err == nil {
 		// A disk that is put aside has its record in the store, or none.
-		err = n.disks.settle(id)
+		err = n.disks.flush(id)
 	}
 	if err == nil {
 		err = dir.Retire(ctx, d.backing())

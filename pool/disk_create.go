@@ -105,10 +105,10 @@ func (n *Node) claim(ctx context.Context, d Disk, f files) (Disk, error) {
 	if m, ok := f.ID.Manifest(); ok && (f.Method == provision.Overlay || f.Method == provision.Lazy) {
 		d.Base = m
 	}
-	made, carried, err := n.disks.commitCarried(ctx, d, n.debts.carrier(f.finish), n.uncarry)
+	made, carried, err := n.disks.commitCarried(ctx, d, n.deferred.carrier(f.finish), n.uncarry)
 	if err == nil {
 		if carried {
-			n.debts.add(made.ID)
+			n.deferred.add(made.ID)
 		}
 		if f.taken != nil {
 			f.taken.Keep()

@@ -87,7 +87,7 @@ type Node struct {
 	stock  *ready.Stock
 
 	hydration *hydration
-	debts     *debts
+	deferred  *deferred
 }
 
 // Open reads the records of the store, and puts the disk directories in order.
@@ -101,7 +101,7 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 		return nil, fmt.Errorf("open node: %w", err)
 	}
 	n := &Node{opts: opts, tables: c.tables, damage: c.Damage(), hydration: newHydration()}
-	n.debts = newDebts(n.disks.settle, opts.Logger)
+	n.deferred = newDeferred(n.disks.flush, opts.Logger)
 	if err := n.openDisks(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open node: %w", err), n.Close())
 	}
@@ -109,14 +109,14 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 	return n, nil
 }
 
-// Close ends refills and hydration, writes the records that the store is owed, and
+// Close ends refills and hydration, writes the records that were deferred, and
 // gives the disk directories back. No call may be under way.
 func (n *Node) Close() error {
 	n.hydration.stop()
 	if n.stock != nil {
 		n.stock.Stop()
 	}
-	n.debts.stop()
+	n.deferred.stop()
 	var errs []error
 	for _, d := range n.dirs {
 		errs = append(errs, d.Close())

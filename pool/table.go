@@ -30,8 +30,8 @@ type row[T any] struct {
 	// writing is held while the record is written or removed. It is taken
 	// before the table's mu, never after.
 	writing sync.Mutex
-	// owed is the record that the store is yet to have; guarded by writing.
-	owed *debt[T]
+	// deferred is the record that the store is yet to have; guarded by writing.
+	deferred *deferredRecord[T]
 	// value is replaced, never changed; guarded by the table's mu.
 	value *T
 }

@@ -16,10 +16,10 @@ func (t *table[I, T, R]) commit(ctx context.Context, v T) (T, error) {
 }
 
 // commitCarried is commit that first calls carry, unless that is nil. When that says
-// that the record is durable elsewhere, the store is owed it: settle writes it, and
-// whatever changes the thing before. Settled is called then.
+// that the record is durable elsewhere, writing it is deferred: flush does that, and
+// whatever changes the thing before. Written is called then.
 func (t *table[I, T, R]) commitCarried(
-	ctx context.Context, v T, carry func(record []byte) (bool, error), settled func(T),
+	ctx context.Context, v T, carry func(record []byte) (bool, error), written func(T),
 ) (_ T, carried bool, err error) {
 	m := R(&v).meta()
 	r, err := t.lock(m.ID)
@@ -48,19 +48,19 @@ func (t *table[I, T, R]) commitCarried(
 	m.Submission = nil
 	t.replace(r, &v)
 	if carried {
-		r.owed = &debt[T]{rec, settled}
+		r.deferred = &deferredRecord[T]{rec, written}
 	}
 	return v, carried, nil
 }
 
-// debt is a record that is durable, and not in the store.
-type debt[T any] struct {
+// deferredRecord is one that is durable, and not in the store.
+type deferredRecord[T any] struct {
 	record  cas.Record
-	settled func(T)
+	written func(T)
 }
 
-// settle writes the record that the store is owed of a thing, if it is.
-func (t *table[I, T, R]) settle(id I) error {
+// flush writes the record of a thing that was deferred, if it was.
+func (t *table[I, T, R]) flush(id I) error {
 	r, err := t.lock(id)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -71,24 +71,24 @@ func (t *table[I, T, R]) settle(id I) error {
 	return err
 }
 
-// pay writes the record that is owed of a row, which the caller has locked. Nobody
+// writeDeferred writes the deferred record of a row, which the caller has locked. Nobody
 // waits for it who could call it off.
-func (t *table[I, T, R]) pay(r *row[T]) error {
-	if r.owed == nil {
+func (t *table[I, T, R]) writeDeferred(r *row[T]) error {
+	if r.deferred == nil {
 		return nil
 	}
-	if err := t.store.PutRecord(context.Background(), r.owed.record); err != nil {
+	if err := t.store.PutRecord(context.Background(), r.deferred.record); err != nil {
 		return err
 	}
-	settled := r.owed.settled
-	r.owed = nil
-	settled(*t.value(r))
+	written := r.deferred.written
+	r.deferred = nil
+	written(*t.value(r))
 	return nil
 }
 
-// adopt lists a thing whose record is durable and not in the store, which is owed it.
+// adopt lists a thing whose record is durable and not in the store, which is deferred.
 // Should another have its name by now, it has none.
-func (t *table[I, T, R]) adopt(v *T, settled func(T)) error {
+func (t *table[I, T, R]) adopt(v *T, written func(T)) error {
 	m := R(v).meta()
 	if _, err := t.named(m.Folder, m.Name); err == nil {
 		m.Name = ""
@@ -102,7 +102,7 @@ func (t *table[I, T, R]) adopt(v *T, settled func(T)) error {
 	f, err := t.enter(v)
 	if err == nil {
 		f.insert(v)
-		t.rows[m.ID].owed = &debt[T]{rec, settled}
+		t.rows[m.ID].deferred = &deferredRecord[T]{rec, written}
 	}
 	return err
 }
@@ -279,7 +279,7 @@ func (t *table[I, T, R]) lock(id I) (*row[T], error) {
 		r.writing.Unlock()
 		return nil, t.missing(string(id))
 	}
-	if err := t.pay(r); err != nil {
+	if err := t.writeDeferred(r); err != nil {
 		r.writing.Unlock()
 		return nil, err
 	}

@@ -226,7 +226,7 @@ func TestCarriedRecordOfDeleted(t *testing.T) {
 	c := makeCarrying(t)
 	was := carriedBy(t, c.path)
 	c.v.ClearFaults()
-	if err := c.Close(); err != nil { // which settles
+	if err := c.Close(); err != nil { // which writes it
 		t.Fatal(err)
 	}
 	if !hasRecord(t, c.store, c.disk.ID) {

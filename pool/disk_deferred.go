@@ -16,38 +16,38 @@ import (
 )
 
 // A disk that is cloned is durable, and acknowledged, with the clone's own sync: the
-// clone carries its record. The store has it a moment later, with those of the disks
+// clone carries its record. That of the store is deferred: it is written a moment later, with those of the disks
 // that were cloned meanwhile, which share the sync; or before anything becomes of
 // the disk. What a crash comes between is found with the files, by adopt.
 const (
-	debtTime   = 50 * time.Millisecond
-	debtsAgain = time.Second // after a record that could not be written
-	debtsMax   = 64          // written at a time
+	deferTime  = 50 * time.Millisecond
+	deferRetry = time.Second // after a record that could not be written
+	deferMax   = 64          // written at a time
 )
 
-// debts are the disks whose records are not in the store yet.
-type debts struct {
-	settle func(DiskID) error
+// deferred are the disks whose records are to be written to the store.
+type deferred struct {
+	flush  func(DiskID) error
 	log    *slog.Logger
 	end    chan struct{} // closed by stop
 	finish func()        // closes end, once
 
 	mu      sync.Mutex
-	owed    []DiskID
+	waiting []DiskID
 	running bool
-	failing bool // the latest attempt failed, and no more is to be owed
+	failing bool // the latest attempt failed, and no more is to be deferred
 	work    sync.WaitGroup
 }
 
-func newDebts(settle func(DiskID) error, log *slog.Logger) *debts {
-	d := &debts{settle: settle, log: log, end: make(chan struct{})}
+func newDeferred(flush func(DiskID) error, log *slog.Logger) *deferred {
+	d := &deferred{flush: flush, log: log, end: make(chan struct{})}
 	d.finish = sync.OnceFunc(func() { close(d.end) })
 	return d
 }
 
 // carrier is what is to finish files: with the record, unless the store does not
-// take what it is owed already.
-func (d *debts) carrier(finish provision.Finish) provision.Finish {
+// take those that wait already.
+func (d *deferred) carrier(finish provision.Finish) provision.Finish {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failing && finish != nil {
@@ -57,43 +57,43 @@ func (d *debts) carrier(finish provision.Finish) provision.Finish {
 }
 
 // add has a disk's record written soon.
-func (d *debts) add(id DiskID) {
+func (d *deferred) add(id DiskID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.owed = append(d.owed, id)
+	d.waiting = append(d.waiting, id)
 	if !d.running {
 		d.running = true
 		d.work.Go(d.run)
 	}
 }
 
-// stop writes what is owed, and waits for it; nothing may be added any more.
-func (d *debts) stop() {
+// stop writes what waits, and waits for it; nothing may be added any more.
+func (d *deferred) stop() {
 	d.finish()
 	d.work.Wait()
 }
 
-// run writes until nothing is owed.
-func (d *debts) run() {
-	wait := debtTime
+// run writes until nothing waits.
+func (d *deferred) run() {
+	wait := deferTime
 	for {
 		last := d.wait(wait)
 		d.mu.Lock()
-		ids := d.owed
-		d.owed = nil
+		ids := d.waiting
+		d.waiting = nil
 		d.mu.Unlock()
-		left, err := d.pay(ids)
+		left, err := d.flushAll(ids)
 		if err != nil {
 			d.log.Error("the store has not taken the records of disks, which their files carry", "disks", len(left), "reason", err)
 		}
-		wait = debtTime
+		wait = deferTime
 		if err != nil {
-			wait = debtsAgain
+			wait = deferRetry
 		}
 		d.mu.Lock()
-		d.owed = append(d.owed, left...)
+		d.waiting = append(d.waiting, left...)
 		d.failing = err != nil
-		d.running = len(d.owed) > 0 && !last
+		d.running = len(d.waiting) > 0 && !last
 		more := d.running
 		d.mu.Unlock()
 		if !more {
@@ -103,7 +103,7 @@ func (d *debts) run() {
 }
 
 // wait says whether it is the last time.
-func (d *debts) wait(t time.Duration) (last bool) {
+func (d *deferred) wait(t time.Duration) (last bool) {
 	select {
 	case <-time.After(t):
 		return false
@@ -112,16 +112,16 @@ func (d *debts) wait(t time.Duration) (last bool) {
 	}
 }
 
-// pay gives the disks that are left, and why.
-func (d *debts) pay(ids []DiskID) (left []DiskID, err error) {
+// flushAll gives the disks that are left, and why.
+func (d *deferred) flushAll(ids []DiskID) (left []DiskID, err error) {
 	var (
 		g  errgroup.Group
 		mu sync.Mutex
 	)
-	g.SetLimit(debtsMax)
+	g.SetLimit(deferMax)
 	for _, id := range ids {
 		g.Go(func() error {
-			err := d.settle(id)
+			err := d.flush(id)
 			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
@@ -174,9 +174,9 @@ func (n *Node) adopt(ctx context.Context, in *provision.Directory, id BackingID,
 	if d.Name != name {
 		n.opts.Logger.Warn("another disk has its name by now", "disk", d.ID, "name", name)
 	}
-	if err := n.disks.settle(d.ID); err != nil {
+	if err := n.disks.flush(d.ID); err != nil {
 		n.opts.Logger.Error("the store has not taken the record of a disk, which its files carry", "disk", d.ID, "reason", err)
-		n.debts.add(d.ID)
+		n.deferred.add(d.ID)
 	}
 	return true, context.Cause(ctx)
 }
