@@ -27,16 +27,18 @@ type DraftOptions struct {
 	// Every is how many bytes are read between two checkpoints; 0 is a 128th of
 	// the virtual size, at least 16 MiB and at most 64 MiB.
 	Every int64
-	// Interval is the longest time between two checkpoints, as long as
-	// windows complete; 0 is 30 seconds.
-	Interval time.Duration
+	// Saved, when set, is called after each checkpoint.
+	Saved func()
 }
 
 func (o DraftOptions) withDefaults(size int64) DraftOptions {
 	o.Every = cmp.Or(o.Every, min(max(16<<20, size/128), 64<<20))
-	o.Interval = cmp.Or(o.Interval, 30*time.Second)
 	return o
 }
+
+// draftInterval is the longest time between two checkpoints, as long as windows
+// complete.
+const draftInterval = 30 * time.Second
 
 // ImportDraft does what Import does and keeps a draft in the store, from which a
 // later call goes on when this one was cut short: with nothing to repeat but what
@@ -126,7 +128,7 @@ func (d *draftImport) put(ctx context.Context, w *window, p []byte) error {
 	defer d.mu.Unlock()
 	delete(d.flying, w.index)
 	d.bytes += w.data()
-	if d.bytes >= d.opts.Every || time.Since(d.savedAt) >= d.opts.Interval {
+	if d.bytes >= d.opts.Every || time.Since(d.savedAt) >= draftInterval {
 		select {
 		case d.due <- struct{}{}:
 		default: // one is due already
@@ -157,5 +159,11 @@ func (d *draftImport) save(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode the state of draft %s: %w", d.opts.Name, err)
 	}
-	return d.dst.Checkpoint(ctx, state)
+	if err := d.dst.Checkpoint(ctx, state); err != nil {
+		return err
+	}
+	if d.opts.Saved != nil {
+		d.opts.Saved()
+	}
+	return nil
 }

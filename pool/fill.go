@@ -26,6 +26,8 @@ type Filling struct {
 	// go on after it was cut short: in the form of a record's id. It is removed
 	// when the thing is made; DropDraft gives it up.
 	Draft string
+	// Saved, unless it is nil, is called whenever the draft has more.
+	Saved func()
 	// Pin identifies the bytes of the content, without secrets: the draft of
 	// others is not gone on with.
 	Pin string
@@ -108,7 +110,7 @@ func (n *Node) store(ctx context.Context, session *cas.Session, f Filling) (cas.
 	if f.Draft == "" {
 		return convert.Import(ctx, session, f.Content, opts)
 	}
-	return convert.ImportDraft(ctx, session, f.Content, convert.DraftOptions{Name: f.Draft, Source: f.Pin}, opts)
+	return convert.ImportDraft(ctx, session, f.Content, convert.DraftOptions{Name: f.Draft, Source: f.Pin, Saved: f.Saved}, opts)
 }
 
 // DropDraft gives up what a filling that was cut short has left, if it has.

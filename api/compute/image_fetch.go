@@ -127,7 +127,7 @@ func (c *core) fetchImage(ctx context.Context, op *operation.Running, id pool.Im
 	if err != nil {
 		return pool.Image{}, err
 	}
-	filling := pool.Filling{Content: content, Format: format, Digest: expected.Digest, Progress: op.Progress}
+	filling := pool.Filling{Content: content, Format: format, Digest: expected.Digest, Progress: op.Progress, Saved: op.Advanced}
 	if pin := src.Pin(); pin != "" { // else nothing says that the rest is of the same file
 		filling.Draft, filling.Pin = op.ID(), pin+" as "+string(format)
 	}

@@ -137,7 +137,7 @@ func (h createImageFromFile) readImage(ctx context.Context, op *operation.Runnin
 	})
 	defer stop()
 	return h.node.FillImage(ctx, id, pool.Filling{
-		Content: content, Format: format, Digest: f.Expected.Digest, Progress: op.Progress,
+		Content: content, Format: format, Digest: f.Expected.Digest, Progress: op.Progress, Saved: op.Advanced,
 		Draft: op.ID(), Pin: pin + " as " + string(format),
 		Verify: func(context.Context) error {
 			err := verdict()

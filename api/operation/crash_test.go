@@ -19,14 +19,29 @@ import (
 // TestAnOperationThatEndsTheProcessIsGivenUp starts processes that an operation
 // ends, until it is given up.
 func TestAnOperationThatEndsTheProcessIsGivenUp(t *testing.T) {
+	if endedProcesses(t, func(*operation.Running) {}) != 3 {
+		t.Error("it did not end 3 processes")
+	}
+}
+
+// TestAnOperationThatAdvancesIsNotGivenUp is like it, of an operation that gets a
+// little further each time.
+func TestAnOperationThatAdvancesIsNotGivenUp(t *testing.T) {
+	if n := endedProcesses(t, (*operation.Running).Advanced); n != 10 {
+		t.Errorf("it was given up after %d processes", n)
+	}
+}
+
+// endedProcesses says how many processes in a row, of ten, an operation ends that
+// calls first before it does.
+func endedProcesses(t *testing.T, first func(*operation.Running)) (n int) {
 	const dirVariable = "OPERATIONS_OF_A_PROCESS_THAT_ENDS"
 	if dir := os.Getenv(dirVariable); dir != "" {
-		lastProcess(t, dir)
-		return
+		lastProcess(t, dir, &killer{first})
+		os.Exit(0) // with nothing to say of how many
 	}
 	dir := t.TempDir()
-	ended := 0
-	for range 10 {
+	for ; n < 10; n++ {
 		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 		cmd.Env = append(os.Environ(), dirVariable+"="+dir)
 		out, err := cmd.CombinedOutput()
@@ -39,21 +54,17 @@ func TestAnOperationThatEndsTheProcessIsGivenUp(t *testing.T) {
 		if cmd.ProcessState.ExitCode() != 7 {
 			t.Fatalf("%v: %s", err, out)
 		}
-		ended++
 	}
-	if ended != 3 {
-		t.Errorf("it ended %d processes, want 3", ended)
-	}
+	return n
 }
 
 // lastProcess is a process whose operations end it.
-func lastProcess(t *testing.T, dir string) {
+func lastProcess(t *testing.T, dir string, s *killer) {
 	e, err := operation.Open(t.Context(), operation.Options{Dir: dir, Attempts: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closeEngine(t, e)
-	s := &killer{}
 	e.Register("script", s)
 	if err := e.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -73,10 +84,11 @@ func lastProcess(t *testing.T, dir string) {
 }
 
 // killer ends the process that runs it, as a crash would.
-type killer struct{}
+type killer struct{ first func(*operation.Running) }
 
 // Run does not come back.
-func (*killer) Run(context.Context, *operation.Running) (proto.Message, error) {
+func (k *killer) Run(_ context.Context, op *operation.Running) (proto.Message, error) {
+	k.first(op)
 	os.Exit(7)
 	return nil, nil
 }
@@ -88,7 +100,7 @@ func queueOne(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Register("script", &killer{})
+	e.Register("script", &killer{func(*operation.Running) {}})
 	op := submit(t, e, spec("stay")) // not started, so it stays queued
 	closeEngine(t, e)
 	return op.Id

@@ -19,7 +19,6 @@ const (
 	recordKey  = 'o' // → record
 	requestKey = 'r' // → the request, marshalled
 	privateKey = 'p' // → private data
-	stateKey   = 's' // → checkpoint
 	cancelKey  = 'c' // → empty: somebody cancelled it
 	attemptKey = 'a' // → how often it was begun, one byte
 
@@ -27,12 +26,12 @@ const (
 	// have gaps.
 	prunedKey = 'w'
 
-	// maxValue bounds requests, private data and checkpoints.
+	// maxValue bounds requests and private data.
 	maxValue = 512 << 10
 )
 
 // pendingKeys are those that go when an operation ends.
-var pendingKeys = [...]byte{requestKey, privateKey, stateKey, cancelKey, attemptKey}
+var pendingKeys = [...]byte{requestKey, privateKey, cancelKey, attemptKey}
 
 // database is Badger with small tables and all values beside their keys. Every
 // write is synced, together with those that came while the one before was.

@@ -9,8 +9,7 @@
 //   - Handler does the work of one kind of operation. It may restore
 //     (Restorer) what it holds in memory for one that waits, and undo it
 //     (Abandoner).
-//   - Running is an operation in a handler's hands: its request, its progress,
-//     its checkpoint.
+//   - Running is an operation in a handler's hands: its request and its progress.
 //
 // # Invariants
 //

@@ -65,15 +65,11 @@ func (s *script) Run(ctx context.Context, op *operation.Running) (proto.Message,
 		}
 	case "stubborn": // ends well in spite of being cancelled
 		<-ctx.Done()
-	case "checkpoint":
-		if op.State() == nil {
-			if err := op.Checkpoint(ctx, []byte("half of "+text)); err != nil {
-				return nil, err
-			}
+	case "half":
+		if !op.Restored() {
 			<-ctx.Done()
 			return nil, fmt.Errorf("half way: %w", context.Cause(ctx))
 		}
-		return wrapperspb.String(string(op.State())), nil
 	}
 	return wrapperspb.String("did " + text), nil
 }
@@ -404,7 +400,7 @@ func TestRestart(t *testing.T) {
 	e := open(t, operation.Options{Dir: dir, Workers: 2}, before)
 	done := submit(t, e, spec("done"))
 	wait(t, e, done.Id)
-	half := submit(t, e, spec("checkpoint"))
+	half := submit(t, e, spec("half"))
 	atWork := submit(t, e, spec("wait at work"))
 	for range 3 {
 		<-before.begun
@@ -421,7 +417,7 @@ func TestRestart(t *testing.T) {
 	defer closeEngine(t, e)
 	for _, want := range []struct{ id, answer string }{
 		{done.Id, "did done"},
-		{half.Id, "half of checkpoint"},
+		{half.Id, "did half"},
 		{atWork.Id, "did wait at work"},
 		{waits.Id, "did wait in line"},
 	} {
@@ -429,7 +425,7 @@ func TestRestart(t *testing.T) {
 			t.Errorf("%s, want %s", got, want.answer)
 		}
 	}
-	order := []string{"checkpoint", "wait at work", "wait in line"}
+	order := []string{"half", "wait at work", "wait in line"}
 	if diff := cmp.Diff(order, after.restored); diff != "" {
 		t.Error(diff)
 	}

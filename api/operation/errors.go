@@ -28,8 +28,11 @@ var (
 	// the operation: the handler undoes what it did.
 	ErrCancelled = errors.New("operation was cancelled")
 	// ErrDraining is the cause of a handler's context when the engine closes:
-	// the handler keeps what its checkpoint names, and is run again later.
+	// the handler keeps what it will go on with, and is run again later.
 	ErrDraining = errors.New("operations are being drained")
+	// ErrAttempts ends an operation that was begun again and again and never came
+	// to an end.
+	ErrAttempts = errors.New("given up: it was begun too often without an end")
 	// ErrQueue is what a handler returns for an inline operation that takes
 	// longer after all: it is queued, and the handler run again.
 	ErrQueue = errors.New("takes longer")

@@ -12,7 +12,7 @@ type Handler interface {
 	// Run carries an operation out and gives its response. It is run again
 	// after a restart. When it returns nothing of it is at work any more; after
 	// an error nothing is left, unless the context's cause is ErrDraining:
-	// then what the checkpoint names is kept.
+	// then what the next run goes on with is kept.
 	Run(ctx context.Context, op *Running) (proto.Message, error)
 }
 
@@ -26,7 +26,7 @@ type Restorer interface {
 
 // Abandoner is a Handler with something to undo when an operation ends that is
 // not run, or not run again, or whose handler panicked: what was reserved for
-// it, and what its checkpoint names.
+// it, and what the next run would have gone on with.
 type Abandoner interface {
 	Abandon(ctx context.Context, op *Running)
 }

@@ -144,7 +144,7 @@ func (e *Engine) running(j *job) (*Running, error) {
 	for _, part := range []struct {
 		kind byte
 		into *[]byte
-	}{{requestKey, &r.request}, {privateKey, &r.private}, {stateKey, &r.state}} {
+	}{{requestKey, &r.request}, {privateKey, &r.private}} {
 		p, err := e.read(part.kind, j.id)
 		if err != nil {
 			return r, fmt.Errorf("read operation %s: %w", j.id, err)

@@ -22,8 +22,8 @@ type Options struct {
 	HistoryAge   time.Duration
 	HistoryCount int
 	// Attempts is how often an operation is begun without coming to an end,
-	// to a checkpoint or to an orderly stop, before it is given up: it may be
-	// what ends the process. By default 5.
+	// any further (Running.Advanced) or to an orderly stop, before it is given
+	// up: it may be what ends the process. By default 5.
 	Attempts int
 	// WatchInterval is the least time between two looks at a progress; by
 	// default 100 ms.

@@ -1,8 +1,6 @@
 package operation
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -11,9 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// errTooLong says that a request or checkpoint is beyond what is kept.
-var errTooLong = errors.New("longer than is kept")
-
 // Running is an operation in its handler's hands.
 type Running struct {
 	engine           *Engine
@@ -21,24 +16,18 @@ type Running struct {
 	request, private []byte
 	submission       []byte // nil: the database has it
 
-	mu    sync.Mutex
-	state []byte // guarded by mu
+	mu       sync.Mutex
+	advanced bool // guarded by mu
 }
 
 // ID is the operation's id.
 func (r *Running) ID() string { return r.job.id }
-
-// Folder is the operation's folder.
-func (r *Running) Folder() string { return r.job.folder }
 
 // ResourceID is what the operation is about.
 func (r *Running) ResourceID() string { return r.job.resource }
 
 // IdempotencyKey is the key that it was submitted with, empty without one.
 func (r *Running) IdempotencyKey() string { return r.job.scope.key }
-
-// CreatedBy is who submitted it.
-func (r *Running) CreatedBy() string { return r.job.scope.caller }
 
 // CreatedAt is when it was submitted.
 func (r *Running) CreatedAt() time.Time { return r.job.created }
@@ -70,24 +59,18 @@ func (r *Running) Progress(done, total int64) {
 	r.engine.progressed(r.job)
 }
 
-// State is the last checkpoint, nil without one.
-func (r *Running) State() []byte {
+// Advanced notes that the next start has less to do than this one, by what the
+// handler keeps elsewhere: the operation is not one that never comes to an end. It
+// costs a write the first time only.
+func (r *Running) Advanced() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state
-}
-
-// Checkpoint makes state durable, in the place of the last one.
-func (r *Running) Checkpoint(_ context.Context, state []byte) error {
-	if len(state) > maxValue {
-		return fmt.Errorf("checkpoint operation %s: %d bytes: %w", r.job.id, len(state), errTooLong)
+	if r.advanced {
+		return
 	}
-	c := change{key(attemptKey, r.job.id): nil, key(stateKey, r.job.id): append([]byte{}, state...)}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.engine.write(c); err != nil {
-		return fmt.Errorf("checkpoint operation %s: %w", r.job.id, err)
+	if err := r.engine.write(change{key(attemptKey, r.job.id): nil}); err != nil {
+		r.Logger().Warn("an operation's advance is not noted", "reason", err)
+		return
 	}
-	r.state = c[key(stateKey, r.job.id)]
-	return nil
+	r.advanced = true
 }

@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
+
+// errTooLong says that a request is longer than is kept.
+var errTooLong = errors.New("longer than is kept")
 
 // Submit adds an operation and returns it as it is: durable, and waiting, or
 // done when it is inline. ErrKeyReused, ErrFull, ErrClosed, or what Reserve said.

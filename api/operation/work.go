@@ -15,9 +15,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// errAttempts ends an operation that never came to an end.
-var errAttempts = errors.New("given up: it was begun too often without an end")
-
 // work is one worker.
 func (e *Engine) work() {
 	for {
@@ -101,7 +98,7 @@ func (e *Engine) call(ctx context.Context, r *Running) (response proto.Message, 
 	return response, err
 }
 
-// attempt counts how often a job was begun; errAttempts when that is too often.
+// attempt counts how often a job was begun; ErrAttempts when that is too often.
 func (e *Engine) attempt(j *job) error {
 	count, err := e.read(attemptKey, j.id)
 	if err != nil {
@@ -112,7 +109,7 @@ func (e *Engine) attempt(j *job) error {
 		n = int(count[0])
 	}
 	if n >= e.opts.Attempts {
-		return fmt.Errorf("%w: %d times", errAttempts, n)
+		return fmt.Errorf("%w: %d times", ErrAttempts, n)
 	}
 	return e.write(change{key(attemptKey, j.id): {byte(min(n+1, 255))}})
 }

@@ -41,6 +41,7 @@ func table() []line {
 		{err: operation.ErrNotFound, code: codes.NotFound},
 		{err: operation.ErrKeyReused, code: codes.InvalidArgument, field: "idempotency-key"},
 		{err: operation.ErrPageToken, code: codes.InvalidArgument, field: "page_token"},
+		{err: operation.ErrAttempts, code: codes.Aborted},
 		{err: operation.ErrFull, code: codes.ResourceExhausted},
 		{err: operation.ErrClosed, code: codes.Unavailable, text: "the node is stopping"},
 		{err: operation.ErrDraining, code: codes.Unavailable, text: "the node is stopping"},

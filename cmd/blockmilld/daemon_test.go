@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -176,37 +180,47 @@ func TestCancelAnImport(t *testing.T) {
 	}
 }
 
-// TestKilledInTheMiddleOfAnImport kills the daemon when a part of a source was
-// fetched, and starts it again.
+// TestKilledInTheMiddleOfAnImport kills the daemon whenever another part of a source
+// was fetched, more often than an operation is begun that gets nowhere.
 func TestKilledInTheMiddleOfAnImport(t *testing.T) {
-	const size = 256 * mib
+	const size, step, kills = 512 * mib, 64 * mib, 6
 	p := newProcess(t).start()
 	source := offer(t, disk(size, 7))
-	half, hold := make(chan struct{}), make(chan struct{})
-	var once atomic.Bool
+	var next atomic.Int64
+	next.Store(step)
+	reached := make(chan struct{})
 	source.gate = func(r *http.Request) {
-		if source.sent.Load() < size*3/4 || once.Load() {
+		if source.sent.Load() < next.Load() {
 			return
 		}
 		select {
-		case half <- struct{}{}:
-		case <-hold:
-			return
+		case reached <- struct{}{}:
 		case <-r.Context().Done():
 			return
 		}
-		select {
-		case <-hold:
-		case <-r.Context().Done():
-		}
+		<-r.Context().Done()
 	}
 	op := p.must("POST", "/compute/v1/images", object{"folderId": "default", "name": "big", "uri": source.URL + "/?sig=SECRET"})
-	<-half
-	p.kill()
-	once.Store(true)
-	close(hold)
-	before := source.sent.Load()
-	p.start()
+	for n := range kills {
+		kept := p.manifests()
+		p.eventually("fetched", func() bool {
+			select {
+			case <-reached:
+				return true
+			default:
+				return false
+			}
+		})
+		p.eventually("kept", func() bool { return !slices.Equal(p.manifests(), kept) })
+		p.kill()
+		before := source.sent.Load()
+		t.Logf("fetched %d of %d MiB before kill %d", before/mib, size/mib, n+1)
+		next.Store(before + step)
+		if n == kills-1 {
+			next.Store(math.MaxInt64)
+		}
+		p.start()
+	}
 	end := p.wait(op)
 	if end["error"] != nil {
 		t.Fatalf("%v", end)
@@ -215,11 +229,23 @@ func TestKilledInTheMiddleOfAnImport(t *testing.T) {
 	if response["size"] != fmt.Sprint(size) || response["status"] != "READY" {
 		t.Errorf("%v", response)
 	}
-	t.Logf("fetched %d MiB before the kill, %d MiB after it, of %d", before/mib, (source.sent.Load()-before)/mib, size/mib)
+	t.Logf("fetched %d MiB for %d", source.sent.Load()/mib, size/mib)
 	p.stop()
 	if strings.Contains(p.log.String(), "SECRET") {
 		t.Errorf("the secret is in the log: %s", p.log)
 	}
+}
+
+// manifests are the names of those in the store, drafts' among them.
+func (p *process) manifests() (names []string) {
+	entries, err := os.ReadDir(filepath.Join(p.dir, "data/store/volume/manifests"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // TestNBD reads an image and a disk over NBD and compares them with their source.
