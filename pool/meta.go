@@ -68,7 +68,7 @@ type Meta[I ~string] struct {
 	Status Status `json:"-"`
 }
 
-// Meta gives the common part of the thing that it is embedded in.
+// meta gives the common part of the thing that it is embedded in.
 func (m *Meta[I]) meta() *Meta[I] { return m }
 
 // Heritage is what a thing takes over from what it is made from.

@@ -3,8 +3,9 @@
 //
 // The types to know:
 //
-//   - [Store] is one open store. [Open] takes the store's lock, [Store.Close]
-//     gives it back.
+//   - [Store] is one open store. [Open] locks the index's directory, if there is
+//     one, until [Store.Close]. To lock the volume is the caller's part: see
+//     [Options].
 //   - [Session] is one writer's stay in the store. What a session has touched,
 //     chunks that it found already present included, is safe from garbage
 //     collection until the session closes.
@@ -46,5 +47,6 @@
 // opened: a caller that holds an arena buffer may call PutWindow and ReadAt,
 // but not Begin, CreateImage or OpenImage.
 //
-// The package knows nothing of image formats, names, metrics or configuration.
+// The package knows nothing of image formats, names or configuration. A store has
+// no metrics unless it is asked for them: [NewMetrics].
 package cas
