@@ -48,7 +48,7 @@ func (c *Certificates) Reload() error {
 	stamps := c.stamps()
 	pair, err := tls.LoadX509KeyPair(c.files.Certificate, c.files.Key)
 	if err != nil {
-		return fmt.Errorf("read certificate: %w", err)
+		return fmt.Errorf("read certificate %s with key %s: %w", c.files.Certificate, c.files.Key, err)
 	}
 	cfg := &tls.Config{
 		MinVersion:   tls.VersionTLS12,

@@ -121,7 +121,7 @@ func (s *Store) eachChunk(ctx context.Context, id ManifestID, each func(*manifes
 		for _, c := range chunks {
 			loc, err := s.index.resolve(ctx, c.id, true)
 			if err != nil {
-				return fmt.Errorf("chunk %v of window %d: %w", c.id, at.window, err)
+				return fmt.Errorf("find chunk %v of window %d: %w", c.id, at.window, err)
 			}
 			if err := each(m, c, loc); err != nil {
 				return err

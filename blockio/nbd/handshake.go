@@ -61,7 +61,7 @@ func (h *handshake) greet() error {
 	p = binary.BigEndian.AppendUint64(p, magicOption)
 	p = binary.BigEndian.AppendUint16(p, flagFixedNewstyle|flagNoZeroes)
 	if _, err := h.net.Write(p); err != nil {
-		return err
+		return fmt.Errorf("write greeting: %w", err)
 	}
 	if _, err := io.ReadFull(h.net, p[:4]); err != nil {
 		return h.ended(err)
@@ -89,7 +89,7 @@ func (h *handshake) step() (done bool, err error) {
 	}
 	data := make([]byte, n)
 	if _, err := io.ReadFull(h.net, data); err != nil {
-		return false, fmt.Errorf("read option %d: %w", opt, err)
+		return false, fmt.Errorf("read %d bytes of option %d: %w", n, opt, err)
 	}
 	done, err = h.handle(opt, data)
 	if err != nil {

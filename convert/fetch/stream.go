@@ -208,7 +208,7 @@ func (s *stream) checkEnd(off int64) error {
 	case s.size >= 0 && off < s.size:
 		return fmt.Errorf("%w: %d of %d bytes", errShort, off, s.size)
 	case off < s.have:
-		return fmt.Errorf("%d bytes long, it was longer: %w", off, ErrChanged)
+		return fmt.Errorf("the body is %d bytes long, %d had come before: %w", off, s.have, ErrChanged)
 	}
 	return nil
 }
