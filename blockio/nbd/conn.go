@@ -58,7 +58,7 @@ func (c *conn) serve() {
 		err = errors.Join(err, c.export.close())
 	}
 	if err != nil && !errors.Is(err, errDone) && !errors.Is(err, ErrClosed) {
-		c.server.opts.Logger.Warn("NBD connection ended", "peer", c.who.Peer, "error", err)
+		c.server.opts.Logger.Warn("NBD connection ended", "peer", c.who.Peer, "reason", err)
 	}
 }
 

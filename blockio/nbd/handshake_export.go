@@ -14,7 +14,7 @@ const defaultBlock = 4 << 10
 func (h *handshake) list() error {
 	exports, err := h.server.exports.List(h.life, h.who)
 	if err != nil {
-		h.server.opts.Logger.Warn("NBD exports not listed", "peer", h.who.Peer, "error", err)
+		h.server.opts.Logger.Warn("NBD exports not listed", "peer", h.who.Peer, "reason", err)
 		return h.refuse(optList, repErrPolicy, "the list cannot be had now")
 	}
 	for _, e := range exports {
@@ -34,7 +34,7 @@ func (h *handshake) open(name string) (*Export, error) {
 	}
 	e, err := h.server.exports.Open(h.life, name, h.who)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		h.server.opts.Logger.Warn("NBD export not opened", "peer", h.who.Peer, "error", err)
+		h.server.opts.Logger.Warn("NBD export not opened", "peer", h.who.Peer, "reason", err)
 	}
 	return e, err
 }

@@ -66,7 +66,7 @@ func (s *Server) Serve(l net.Listener, sec Security) error {
 			if !passing(err) {
 				return fmt.Errorf("accept NBD connection: %w", err)
 			}
-			s.opts.Logger.Warn("NBD connection not accepted", "error", err)
+			s.opts.Logger.Warn("NBD connection not accepted", "reason", err)
 			if !s.pause(100 * time.Millisecond) {
 				return ErrClosed
 			}

@@ -84,7 +84,7 @@ func (s *Shard) tellReplay() {
 
 func (s *Shard) warn(text string, err error) {
 	if s.log != nil {
-		s.log.Warn(text, "shard", s.Path, "error", err)
+		s.log.Warn(text, "shard", s.Path, "reason", err)
 	}
 }
 

@@ -68,7 +68,7 @@ func (v *Volume) entries(ctx context.Context, batch []holding) ([]blockio.Entry,
 			case errors.Is(err, blockio.ErrNotFound):
 				return nil // a leftover, or removed meanwhile
 			case errors.Is(err, ErrLost):
-				v.log.Warn("object is not listed", "object", h.name, "error", err)
+				v.log.Warn("object is not listed", "object", h.name, "reason", err)
 				v.losses.add(h.name, err)
 				return nil
 			}

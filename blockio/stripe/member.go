@@ -68,7 +68,7 @@ func (m *member) note(err error) error {
 	m.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		m.log.Warn("shard fails", "shard", m.index, "label", m.label, "error", err)
+		m.log.Warn("shard fails", "shard", m.index, "label", m.label, "reason", err)
 	case err == nil && before != nil:
 		m.log.Info("shard works again", "shard", m.index, "label", m.label)
 	}

@@ -91,7 +91,7 @@ func (v *Volume) beginChange(ctx context.Context) error {
 		return err
 	}
 	if ms.absent.count() == 0 && ms.inSync.count() >= v.geo.changeQuorum() {
-		v.log.Warn("members are not on record", "error", err)
+		v.log.Warn("members are not on record", "reason", err)
 		return nil
 	}
 	return err

@@ -49,7 +49,7 @@ func (v *Volume) Close(ctx context.Context) error {
 		err = nil
 		v.closed.Store(true)
 		if recordErr := v.recordClose(ctx); recordErr != nil {
-			v.log.Warn("members are not on record", "error", recordErr)
+			v.log.Warn("members are not on record", "reason", recordErr)
 		}
 		v.rows.close()
 		v.scratch.close()
@@ -66,7 +66,7 @@ func (v *Volume) SetID() SetID { return v.set }
 // suspect queues an object for Heal.
 func (v *Volume) suspect(name string, m *member, why error) {
 	if v.suspects.add(name) {
-		v.log.Warn("object needs healing", "object", name, "shard", m.index, "label", m.label, "error", why)
+		v.log.Warn("object needs healing", "object", name, "shard", m.index, "label", m.label, "reason", why)
 	}
 }
 
