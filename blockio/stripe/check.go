@@ -15,7 +15,7 @@ type wrongUnit struct {
 
 // check reads each shard of an object from its beginning to its end, all at
 // once, and checks every unit. It gives what is wrong, by shard.
-func (m *mending) check(ctx context.Context, o *Object) ([][]wrongUnit, error) {
+func (m *objectRepair) check(ctx context.Context, o *Object) ([][]wrongUnit, error) {
 	wrong := make([][]wrongUnit, o.lay.shards())
 	read := make([]int64, o.lay.shards())
 	g, ctx := errgroup.WithContext(ctx)
@@ -41,7 +41,7 @@ func (m *mending) check(ctx context.Context, o *Object) ([][]wrongUnit, error) {
 // checkRun is how many bytes of a shard are read at once, in whole units.
 const checkRun = 2 << 20
 
-func (m *mending) checkShard(ctx context.Context, o *Object, i int) (wrong []wrongUnit, read int64, err error) {
+func (m *objectRepair) checkShard(ctx context.Context, o *Object, i int) (wrong []wrongUnit, read int64, err error) {
 	if o.lay.rows() == 0 {
 		return nil, 0, nil
 	}
@@ -86,7 +86,7 @@ func (o *Object) checkRows(i int, row, end int64, p []byte) (wrong []wrongUnit) 
 
 // weigh reports the bytes that are lost: data units that are wrong in rows with
 // fewer than k good units.
-func (m *mending) weigh(o *Object, useless memberSet, wrong [][]wrongUnit) {
+func (m *objectRepair) weigh(o *Object, useless memberSet, wrong [][]wrongUnit) {
 	bad := map[int64]memberSet{}
 	for i := range wrong {
 		for _, w := range wrong[i] {
@@ -112,7 +112,7 @@ func (m *mending) weigh(o *Object, useless memberSet, wrong [][]wrongUnit) {
 }
 
 // lose reports the data of some shards in a row.
-func (m *mending) lose(o *Object, row int64, which func(shard int) bool) {
+func (m *objectRepair) lose(o *Object, row int64, which func(shard int) bool) {
 	for i := range o.lay.k {
 		if n := o.lay.dataIn(row, i); n > 0 && which(i) {
 			m.lost = append(m.lost, Range{Object: o.name, Offset: o.lay.objectOffset(row, i), Length: int64(n)})

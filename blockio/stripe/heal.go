@@ -75,27 +75,27 @@ func (h *healing) run(ctx context.Context) error {
 	h.total = int64(len(plan))
 	tried := map[string]bool{}
 	for _, c := range plan {
-		queued := v.suspects.has(c.name)
+		queued := v.queue.has(c.name)
 		tried[c.name] = tried[c.name] || queued
-		if err := h.mend(ctx, c.name, queued); err != nil {
+		if err := h.repair(ctx, c.name, queued); err != nil {
 			return err
 		}
 	}
 	// Rebuilding may have met damage elsewhere.
-	for _, name := range v.suspects.names() {
+	for _, name := range v.queue.names() {
 		if tried[name] {
 			continue
 		}
 		h.total++
-		if err := h.mend(ctx, name, true); err != nil {
+		if err := h.repair(ctx, name, true); err != nil {
 			return err
 		}
 	}
 	return v.complete(ctx, h.failed)
 }
 
-func (h *healing) mend(ctx context.Context, name string, verify bool) error {
-	m, err := h.volume.mend(ctx, name, verify, true, h.limit)
+func (h *healing) repair(ctx context.Context, name string, verify bool) error {
+	m, err := h.volume.repairObject(ctx, name, verify, true, h.limit)
 	r := &h.report
 	r.Objects++
 	r.Rebuilt += int64(m.rebuilt.count())
@@ -146,7 +146,7 @@ func (v *Volume) plan(ctx context.Context) ([]candidate, error) {
 				return nil, err
 			}
 			c := candidate{name: h.name, survivors: v.survivors(h)}
-			if c.survivors < takers || v.suspects.has(h.name) {
+			if c.survivors < takers || v.queue.has(h.name) {
 				plan = append(plan, c)
 			}
 		}
@@ -161,7 +161,7 @@ func (v *Volume) plan(ctx context.Context) ([]candidate, error) {
 // though all have its name is taken to be damaged on one of them.
 func (v *Volume) survivors(h holding) int {
 	n := h.members.count()
-	if n == len(v.members) && v.suspects.has(h.name) {
+	if n == len(v.members) && v.queue.has(h.name) {
 		n--
 	}
 	return n

@@ -12,7 +12,7 @@ import (
 
 // rebuilding writes the shards of some members anew.
 type rebuilding struct {
-	*mending
+	*objectRepair
 	o       *Object
 	targets []*target
 }
@@ -33,8 +33,8 @@ type target struct {
 // new one takes its place, and for good when not all of it can be rebuilt: what
 // cannot be read now may be read later. A shard that is not there gets zeros in
 // the place of what cannot be rebuilt, with the checksum lostSum.
-func (m *mending) rebuild(ctx context.Context, o *Object, targets memberSet, removals int) error {
-	r := &rebuilding{mending: m, o: o}
+func (m *objectRepair) rebuild(ctx context.Context, o *Object, targets memberSet, removals int) error {
+	r := &rebuilding{objectRepair: m, o: o}
 	for _, mem := range m.volume.members {
 		if targets.has(mem.index) {
 			r.targets = append(r.targets, &target{member: mem, better: o.shard(mem.index).err != nil})

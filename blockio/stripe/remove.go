@@ -65,7 +65,7 @@ func (v *Volume) removeAll(ctx context.Context, st *nameState) error {
 	}
 	st.taken = false
 	st.removals++
-	v.suspects.remove(st.name)
+	v.queue.remove(st.name)
 	if len(failed) == 0 {
 		return nil
 	}

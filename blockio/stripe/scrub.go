@@ -167,7 +167,7 @@ func (s *scrub) begin(name string, again bool) *scrubbed {
 }
 
 func (s *scrub) check(ctx context.Context, o *scrubbed) error {
-	m, err := s.volume.mend(ctx, o.name, true, s.opts.Repair, s.limit)
+	m, err := s.volume.repairObject(ctx, o.name, true, s.opts.Repair, s.limit)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.add(m)
@@ -201,7 +201,7 @@ func (s *scrub) advance() {
 }
 
 // add counts what came of an object. The caller holds mu.
-func (s *scrub) add(m *mending) {
+func (s *scrub) add(m *objectRepair) {
 	r := &s.report
 	r.Bytes += m.bytes
 	for _, f := range m.findings {

@@ -101,7 +101,7 @@ func (v *Volume) Shards() []ShardState {
 
 // State lists all objects by name and says how safe they are.
 func (v *Volume) State(ctx context.Context) (State, error) {
-	s := State{Shards: v.Shards(), Risks: make([]Risk, v.geo.m+1), Queued: v.suspects.len()}
+	s := State{Shards: v.Shards(), Risks: make([]Risk, v.geo.m+1), Queued: v.queue.len()}
 	kinds, err := v.kinds(ctx)
 	if err != nil {
 		return s, fmt.Errorf("stat stripe: %w", err)

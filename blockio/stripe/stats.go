@@ -38,7 +38,7 @@ func (v *Volume) Stats() Stats {
 		Healed:         v.stats.healed.Load(),
 		Removed:        v.stats.removed.Load(),
 		ScrubbedBytes:  v.stats.scrubbed.Load(),
-		Queued:         int64(v.suspects.len()),
+		Queued:         int64(v.queue.len()),
 		ShardFailures:  make([]int64, len(v.members)),
 	}
 	for i, m := range v.members {

@@ -25,10 +25,10 @@ type Volume struct {
 	log     *slog.Logger
 	zeros   []byte // a unit of the tail row that has no data
 
-	names    nameTable
-	suspects suspects
-	losses   losses
-	stats    counters
+	names  nameTable
+	queue  repairQueue
+	losses losses
+	stats  counters
 
 	membership membership
 	closed     atomic.Bool
@@ -65,7 +65,7 @@ func (v *Volume) SetID() SetID { return v.set }
 
 // suspect queues an object for Heal.
 func (v *Volume) suspect(name string, m *member, why error) {
-	if v.suspects.add(name) {
+	if v.queue.add(name) {
 		v.log.Warn("object needs healing", "object", name, "shard", m.index, "label", m.label, "reason", why)
 	}
 }

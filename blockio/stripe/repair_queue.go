@@ -6,20 +6,20 @@ import (
 	"sync"
 )
 
-// maxSuspects bounds the queue; what does not fit is found by a scrub.
-const maxSuspects = 1 << 16
+// maxQueued bounds the queue; what does not fit is found by a scrub.
+const maxQueued = 1 << 16
 
-// suspects are the names of objects that were seen to lack a good shard.
-type suspects struct {
+// repairQueue is the names of objects that were seen to lack a good shard.
+type repairQueue struct {
 	mu sync.Mutex
 	m  map[string]struct{}
 }
 
 // add queues a name and says whether it is new.
-func (s *suspects) add(name string) bool {
+func (s *repairQueue) add(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.m[name]; ok || len(s.m) >= maxSuspects {
+	if _, ok := s.m[name]; ok || len(s.m) >= maxQueued {
 		return false
 	}
 	if s.m == nil {
@@ -29,27 +29,27 @@ func (s *suspects) add(name string) bool {
 	return true
 }
 
-func (s *suspects) has(name string) bool {
+func (s *repairQueue) has(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.m[name]
 	return ok
 }
 
-func (s *suspects) remove(name string) {
+func (s *repairQueue) remove(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.m, name)
 }
 
-func (s *suspects) len() int {
+func (s *repairQueue) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.m)
 }
 
 // names are all that is queued, in their order.
-func (s *suspects) names() []string {
+func (s *repairQueue) names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.m))

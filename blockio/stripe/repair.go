@@ -7,8 +7,8 @@ import (
 	"github.com/blockmill/blockmill/blockio"
 )
 
-// mending is the examination, and the repair, of one object.
-type mending struct {
+// objectRepair is the examination, and the repair, of one object.
+type objectRepair struct {
 	volume *Volume
 	state  *nameState
 	limit  *blockio.Limiter
@@ -24,12 +24,12 @@ type mending struct {
 	errs     []error   // why it is
 }
 
-// mend examines an object. The error is that of the context: what is wrong with
+// repairObject examines an object. The error is that of the context: what is wrong with
 // shards is in the result.
-func (v *Volume) mend(ctx context.Context, name string, verify, repair bool, limit *blockio.Limiter) (*mending, error) {
+func (v *Volume) repairObject(ctx context.Context, name string, verify, repair bool, limit *blockio.Limiter) (*objectRepair, error) {
 	st := v.names.hold(name)
 	defer st.drop()
-	m := &mending{volume: v, state: st, limit: limit, verify: verify, repair: repair}
+	m := &objectRepair{volume: v, state: st, limit: limit, verify: verify, repair: repair}
 	st.Lock()
 	removals := st.removals
 	st.Unlock()
@@ -58,7 +58,7 @@ func (v *Volume) mend(ctx context.Context, name string, verify, repair bool, lim
 }
 
 // unreadable reports an object that is not visible for want of shards.
-func (m *mending) unreadable(s *survey, err error) {
+func (m *objectRepair) unreadable(s *survey, err error) {
 	m.errs = append(m.errs, err)
 	m.lost = append(m.lost, Range{Object: s.name, Length: -1})
 	for i, mem := range m.volume.members {
@@ -69,14 +69,14 @@ func (m *mending) unreadable(s *survey, err error) {
 	}
 }
 
-func (m *mending) find(shard int, row int64, err error) {
+func (m *objectRepair) find(shard int, row int64, err error) {
 	m.findings = append(m.findings, Finding{
 		Object: m.state.name, Shard: shard, Row: row, Damage: damageOf(err), Err: err,
 	})
 }
 
 // examine finds what is wrong with a visible object, and repairs it.
-func (m *mending) examine(ctx context.Context, o *Object, removals int) error {
+func (m *objectRepair) examine(ctx context.Context, o *Object, removals int) error {
 	v := m.volume
 	var targets, useless memberSet
 	for i, mem := range v.members {
@@ -103,7 +103,7 @@ func (m *mending) examine(ctx context.Context, o *Object, removals int) error {
 		}
 	}
 	if targets == (memberSet{}) {
-		v.suspects.remove(o.name)
+		v.queue.remove(o.name)
 		return nil
 	}
 	m.failed = targets
@@ -111,10 +111,10 @@ func (m *mending) examine(ctx context.Context, o *Object, removals int) error {
 		return nil
 	}
 	if !m.verify {
-		v.suspects.remove(o.name) // what is queued from here on is damage that the rebuilding meets
+		v.queue.remove(o.name) // what is queued from here on is damage that the rebuilding meets
 	}
 	if err := m.rebuild(ctx, o, targets, removals); err != nil {
-		v.suspects.add(o.name)
+		v.queue.add(o.name)
 		return err
 	}
 	m.settle()
@@ -122,7 +122,7 @@ func (m *mending) examine(ctx context.Context, o *Object, removals int) error {
 }
 
 // settle marks what was repaired.
-func (m *mending) settle() {
+func (m *objectRepair) settle() {
 	for i := range m.findings {
 		f := &m.findings[i]
 		f.Repaired = m.rebuilt.has(f.Shard) && !m.isLost(f)
@@ -133,17 +133,17 @@ func (m *mending) settle() {
 			m.volume.stats.healed.Add(1)
 		}
 	}
-	suspects := &m.volume.suspects
+	queue := &m.volume.queue
 	switch {
 	case m.failed != (memberSet{}) || len(m.lost) > 0:
-		suspects.add(m.state.name)
+		queue.add(m.state.name)
 	case m.verify:
-		suspects.remove(m.state.name)
+		queue.remove(m.state.name)
 	}
 }
 
 // right says that nothing is wrong, or nothing any more.
-func (m *mending) right() bool {
+func (m *objectRepair) right() bool {
 	for i := range m.findings {
 		if !m.findings[i].Repaired {
 			return false
@@ -153,7 +153,7 @@ func (m *mending) right() bool {
 }
 
 // isLost says whether a finding is of a row that could not be rebuilt.
-func (m *mending) isLost(f *Finding) bool {
+func (m *objectRepair) isLost(f *Finding) bool {
 	row := m.volume.geo.rowSize()
 	for _, r := range m.lost {
 		if f.Row >= 0 && r.Offset/row == f.Row {
@@ -168,7 +168,7 @@ func (m *mending) isLost(f *Finding) bool {
 // would have it otherwise; from the others while all members are present and in
 // sync, and too few may ever have had it for it to be acknowledged: those that
 // have it, cannot tell, or lack objects.
-func (m *mending) clear(ctx context.Context) error {
+func (m *objectRepair) clear(ctx context.Context) error {
 	v := m.volume
 	m.state.Lock()
 	defer m.state.Unlock()
@@ -212,7 +212,7 @@ func (m *mending) clear(ctx context.Context) error {
 		m.findings = append(m.findings, found)
 	}
 	if m.failed == (memberSet{}) {
-		v.suspects.remove(m.state.name)
+		v.queue.remove(m.state.name)
 		return nil
 	}
 	// It may be an object of which those that are rebuilt lack their part: they
