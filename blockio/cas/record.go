@@ -105,6 +105,9 @@ func parseRecordObject(p []byte, store StoreID, name recordName) (Record, error)
 	if err := open(p, object, 0, len(p), recordMagic); err != nil {
 		return Record{}, err
 	}
+	if n := binary.LittleEndian.Uint32(p[12:]); n != recordHeadSize {
+		return Record{}, corrupt(object, 12, "head of %d bytes, expected %d", n, recordHeadSize)
+	}
 	var n [4]int64 // lengths of kind, id, manifests, payload
 	for i := range n {
 		n[i] = int64(binary.LittleEndian.Uint32(p[40+4*i:]))
