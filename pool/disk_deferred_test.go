@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -51,6 +52,9 @@ func carriedBy(t *testing.T, path string) []byte {
 	}
 	return p[:n]
 }
+
+// summed ends an attribute with its checksum.
+func summed(p []byte) []byte { return binary.LittleEndian.AppendUint64(p, xxhash.Sum64(p)) }
 
 // carrying is a node that has made a disk whose record the store does not take.
 type carrying struct {
@@ -266,9 +270,7 @@ func TestCarriedRecordIsDamaged(t *testing.T) {
 		"short":   func(p []byte) []byte { return p[:9] },
 		"foreign": func([]byte) []byte { return []byte("something else") },
 		"of another": func(p []byte) []byte {
-			record := bytes.Replace(p[16:], []byte(`"backing":"`), []byte(`"backing":"x`), 1)
-			sum := binary.LittleEndian.AppendUint64([]byte("bmrecord"), xxhash.Sum64(record))
-			return append(sum, record...)
+			return summed(bytes.Replace(p[:len(p)-8], []byte(`"backing":"`), []byte(`"backing":"x`), 1))
 		},
 	} {
 		c := makeCarrying(t)
@@ -282,5 +284,45 @@ func TestCarriedRecordIsDamaged(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "disks", string(c.disk.Backing)+".raw")); err != nil {
 			t.Errorf("%s: its file: %v", what, err)
 		}
+	}
+}
+
+// A record in an attribute of a later version is refused, as any of a later version is.
+func TestCarriedRecordOfLaterVersion(t *testing.T) {
+	c := makeCarrying(t)
+	p := carriedBy(t, c.path)
+	p[8]++
+	if err := unix.Setxattr(c.path, carriedName, summed(p[:len(p)-8]), 0); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, c.v.CrashClone(blockiotest.Crash{}))
+	dir := filepath.Join(filepath.Dir(c.dir), "crashed")
+	if out, err := exec.Command("cp", "-a", "--reflink=always", c.dir, dir).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v: %s", err, out)
+	}
+	n, err := pool.Open(t.Context(), pool.Options{Store: s, Disks: []provision.Options{{Path: dir, Reserve: -1}}})
+	if !errors.Is(err, cas.ErrNewerVersion) || !strings.Contains(err.Error(), filepath.Base(c.path)) {
+		t.Errorf("opened: %v", err)
+	}
+	if n != nil {
+		t.Error(n.Close())
+	}
+	if carriedBy(t, filepath.Join(dir, "disks", filepath.Base(c.path))) == nil {
+		t.Error("the file has lost the record")
+	}
+}
+
+// A record in an attribute without a version is read.
+func TestCarriedRecordWithoutVersion(t *testing.T) {
+	c := makeCarrying(t)
+	p := carriedBy(t, c.path)
+	record := p[16 : len(p)-8]
+	old := binary.LittleEndian.AppendUint64([]byte("bmrecord"), xxhash.Sum64(record))
+	if err := unix.Setxattr(c.path, carriedName, append(old, record...), 0); err != nil {
+		t.Fatal(err)
+	}
+	_, n, _ := c.crashed(t)
+	if _, err := n.Disk(c.disk.ID); err != nil {
+		t.Error(err)
 	}
 }

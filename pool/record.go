@@ -7,7 +7,8 @@ import (
 	"github.com/blockmill/blockmill/blockio/cas"
 )
 
-// recordVersion is the version of the payloads; a later one is refused.
+// recordVersion is the version of the payloads, which FORMAT.md describes; a later
+// one is refused.
 const recordVersion = 1
 
 // The kinds of the store's records.

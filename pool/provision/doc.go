@@ -22,7 +22,7 @@
 //     under a temporary name, then renamed, then the directory is synced.
 //     A clone for a disk has its own name from the start: it is complete and
 //     durable before the disk's record is written, and a leftover without one,
-//     unless it carries that in an extended attribute.
+//     unless it carries that in an extended attribute (../FORMAT.md).
 //   - A golden base is written once, whole, zeros included, and never changed:
 //     the cost of a clone grows with the number of extents. It goes when its
 //     image is dropped and no overlay reads from it any more. One that nothing

@@ -11,3 +11,10 @@ func (d *Directory) FailSync(err error) {
 		return err
 	}
 }
+
+// The record that a file carries.
+var (
+	EncodeCarried = encodeCarried
+	DecodeCarried = decodeCarried
+	ErrCarried    = errCarried
+)

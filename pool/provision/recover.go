@@ -115,11 +115,13 @@ func (d *Directory) adopt(id BackingID, e os.DirEntry, inv Inventory) (bool, err
 		return false, nil
 	}
 	record, err := carried(path)
-	if errors.Is(err, errCarried) {
+	switch {
+	case errors.Is(err, errCarried):
 		d.opts.Logger.Error("left alone a disk whose record is not known", "path", path, "reason", err)
 		return true, nil
-	}
-	if err != nil || record == nil {
+	case errors.Is(err, cas.ErrNewerVersion):
+		return false, fmt.Errorf("disk %s: %w", e.Name(), err)
+	case err != nil || record == nil:
 		return false, err
 	}
 	// A process that was killed may have written it and not synced it.
