@@ -75,7 +75,7 @@ func contentOf(t *testing.T, n *pool.Node, id pool.DiskID) []byte {
 func TestLazyDisk(t *testing.T) {
 	s := makeStore(t, blockiotest.NewMemVolume())
 	dir := t.TempDir()
-	n := openLazyNode(t, s, dir, 1) // a byte a second: the first piece is the last
+	n := openLazyNode(t, s, dir, 1) // a byte a second: nothing comes over by itself
 	img := makeImage(t, n, named("image"), "guest")
 	spec := diskOf("disk", img.ID)
 	spec.Size = 16 << 20

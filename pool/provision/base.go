@@ -176,20 +176,20 @@ func (d *Directory) copyImage(ctx context.Context, dev *blockio.Device, img conv
 		return err
 	}
 	if background && d.rate != nil {
-		w = &throttledWriter{Writer: w, ctx: ctx, rate: d.rate}
+		w = &pacedWriter{Writer: w, ctx: ctx, rate: d.rate}
 	}
 	return convert.Copy(ctx, w, img, convert.Options{Arena: d.opts.Arena})
 }
 
-// throttledWriter writes at a rate.
-type throttledWriter struct {
+// pacedWriter writes at a rate.
+type pacedWriter struct {
 	convert.Writer
 	ctx  context.Context
-	rate *throttle
+	rate *blockio.Limiter
 }
 
-func (w *throttledWriter) WriteAt(p []byte, off int64) (int, error) {
-	if err := w.rate.wait(w.ctx, len(p)); err != nil {
+func (w *pacedWriter) WriteAt(p []byte, off int64) (int, error) {
+	if err := w.rate.Wait(w.ctx, len(p)); err != nil {
 		return 0, err
 	}
 	return w.Writer.WriteAt(p, off)

@@ -108,7 +108,7 @@ type Directory struct {
 	lock      *blockio.DirLock
 	abilities Abilities
 	methods   []Method
-	rate      *throttle
+	rate      *blockio.Limiter
 	// syncsNames says that the sync of a new file makes its name durable too.
 	syncsNames bool
 	baseBytes  int64
@@ -134,7 +134,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	}
 	opts.Path = path
 	d := &Directory{
-		opts: opts, rate: newThrottle(opts.FillRate),
+		opts: opts, rate: blockio.NewLimiter(opts.FillRate),
 		syncs: map[string]*blockio.SharedSync{"": {}, basesDir: {}, disksDir: {}}, syncDir: syncDir,
 		bases: make(map[cas.ManifestID]*base),
 	}

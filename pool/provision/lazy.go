@@ -135,4 +135,4 @@ func (d *Directory) DropMap(b Backing) error {
 }
 
 // Pace returns when n bytes more of background work may be written.
-func (d *Directory) Pace(ctx context.Context, n int) error { return d.rate.wait(ctx, n) }
+func (d *Directory) Pace(ctx context.Context, n int) error { return d.rate.Wait(ctx, n) }
