@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
 	"golang.org/x/sys/unix"
+
+	"github.com/blockmill/blockmill/blockio/badgerdb"
 )
 
 // The keys of the database begin with what they are, and end with an operation's
@@ -95,56 +96,16 @@ func beginAnew(dir string, why error, log *slog.Logger) (*database, error) {
 	return d, nil
 }
 
-func tryDatabase(dir string, log *slog.Logger) (d *database, err error) {
-	// Badger panics over some kinds of damage.
-	defer func() {
-		if r := recover(); r != nil {
-			d, err = nil, fmt.Errorf("open operations %s: %v", dir, r)
-		}
-	}()
-	if err := dropEmptyLogs(dir); err != nil {
-		return nil, fmt.Errorf("open operations %s: %w", dir, err)
-	}
-	db, err := badger.Open(badger.DefaultOptions(dir).
-		WithInMemory(dir == "").
-		WithSyncWrites(true).
-		WithDetectConflicts(false).
-		WithCompression(options.None).
-		WithMetricsEnabled(false).
-		WithMemTableSize(8 << 20).
-		WithNumMemtables(2).
-		WithValueThreshold(maxValue * 2).
-		WithValueLogFileSize(1 << 20).
-		WithBlockCacheSize(0).
-		WithIndexCacheSize(0).
-		WithNumCompactors(2).
-		WithLogger(badgerLog{log}))
+func tryDatabase(dir string, log *slog.Logger) (*database, error) {
+	db, err := badgerdb.Open(badgerdb.Options(dir, "operations", log).
+		WithMemTableSize(8<<20).
+		WithValueThreshold(maxValue*2), nil)
 	if err != nil {
 		return nil, fmt.Errorf("open operations %s: %w", dir, err)
 	}
-	d = &database{db: db}
+	d := &database{db: db}
 	d.begin(db)
 	return d, nil
-}
-
-// dropEmptyLogs removes the logs that a process was about to begin when it was
-// killed. They hold nothing, and Badger refuses to open a directory that has one.
-func dropEmptyLogs(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if st, err := os.Stat(name); err == nil && st.Size() == 0 {
-			if err := os.Remove(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // lockFile takes the lock that a process holds on the directory.
@@ -205,14 +166,3 @@ func (d *database) scan(kind byte, each func(id string, value []byte)) error {
 }
 
 func key(kind byte, id string) string { return string(rune(kind)) + id }
-
-// badgerLog passes Badger's messages on: its problems as they are, the rest only
-// for debugging.
-type badgerLog struct{ log *slog.Logger }
-
-func (l badgerLog) Errorf(f string, v ...any) { l.log.Error("operations: " + fmt.Sprintf(f, v...)) }
-
-func (l badgerLog) Warningf(f string, v ...any) { l.log.Warn("operations: " + fmt.Sprintf(f, v...)) }
-
-func (l badgerLog) Infof(f string, v ...any) { l.log.Debug("operations: " + fmt.Sprintf(f, v...)) }
-func (l badgerLog) Debugf(string, ...any)    {}

@@ -12,8 +12,9 @@ import (
 	"slices"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
+
+	"github.com/blockmill/blockmill/blockio/badgerdb"
 )
 
 // The keys of the database begin with what they are. Its values are of no
@@ -69,74 +70,30 @@ func openDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (
 	return tryDatabase(dir, memtable, store, log)
 }
 
-func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (d *database, err error) {
-	// Badger panics over some kinds of damage. The index is disposable, so
-	// that is a reason to make it again like any other.
-	defer func() {
-		if r := recover(); r != nil {
-			d, err = nil, fmt.Errorf("open index %s: %v", dir, r)
-		}
-	}()
-	if err := dropEmptyLogs(dir); err != nil {
-		return nil, fmt.Errorf("open index %s: %w", dir, err)
-	}
-	opt := badger.DefaultOptions(dir).
-		WithInMemory(dir == "").
-		WithSyncWrites(true).
-		WithDetectConflicts(false).
-		WithCompression(options.None).
-		WithMetricsEnabled(false).
+func tryDatabase(dir string, memtable int64, store StoreID, log *slog.Logger) (*database, error) {
+	opt := badgerdb.Options(dir, "index", log).
 		WithMemTableSize(memtable).
-		WithNumMemtables(2).
 		WithValueThreshold(1 << 10).
-		WithValueLogFileSize(1 << 20).
-		WithBlockCacheSize(0).
-		WithIndexCacheSize(0).
-		WithBaseTableSize(tableSize).
-		WithNumCompactors(2).
-		WithLogger(badgerLog{log})
+		WithBaseTableSize(tableSize)
 	opt.TableSizeMultiplier = 1
 	opt.LevelSizeMultiplier = levelFactor
 	opt.NumLevelZeroTables, opt.NumLevelZeroTablesStall = newTables, newTablesMost
-	db, err := badger.Open(opt)
+	db, err := badgerdb.Open(opt, func(db *badger.DB) error { return claim(db, store) })
 	if err != nil {
 		return nil, fmt.Errorf("open index %s: %w", dir, err)
 	}
-	d = &database{db: db}
-	if err := d.claim(store); err != nil {
-		return nil, errors.Join(err, d.close())
-	}
+	d := &database{db: db}
 	if dir != "" {
 		d.resident = boundResident(dir, d.withTables, log)
 	}
 	return d, nil
 }
 
-// dropEmptyLogs removes the logs that a process was about to begin when it was
-// killed. They hold nothing, and for one of them Badger refuses the directory.
-func dropEmptyLogs(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if st, err := os.Stat(name); err == nil && st.Size() == 0 {
-			if err := os.Remove(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// claim checks that the database is the store's, or makes an empty one so.
-func (d *database) claim(store StoreID) error {
+// claim checks that a database is the store's, or makes an empty one so.
+func claim(db *badger.DB, store StoreID) error {
 	want := append([]byte{layout}, store[:]...)
 	var got []byte
-	err := d.db.View(func(tx *badger.Txn) error {
+	err := db.View(func(tx *badger.Txn) error {
 		item, err := tx.Get([]byte(storeKey))
 		if err != nil {
 			return err
@@ -146,7 +103,7 @@ func (d *database) claim(store StoreID) error {
 	})
 	switch {
 	case errors.Is(err, badger.ErrKeyNotFound):
-		return d.db.Update(func(tx *badger.Txn) error { return tx.Set([]byte(storeKey), want) })
+		return db.Update(func(tx *badger.Txn) error { return tx.Set([]byte(storeKey), want) })
 	case err != nil:
 		return fmt.Errorf("read index: %w", err)
 	case string(got) != string(want):
@@ -379,12 +336,3 @@ func parseLocation(id chunkID, p []byte) (location, error) {
 	}
 	return loc, nil
 }
-
-// badgerLog passes Badger's messages on: its problems as they are, the rest only
-// for debugging.
-type badgerLog struct{ log *slog.Logger }
-
-func (l badgerLog) Errorf(f string, v ...any)   { l.log.Error("index: " + fmt.Sprintf(f, v...)) }
-func (l badgerLog) Warningf(f string, v ...any) { l.log.Warn("index: " + fmt.Sprintf(f, v...)) }
-func (l badgerLog) Infof(f string, v ...any)    { l.log.Debug("index: " + fmt.Sprintf(f, v...)) }
-func (l badgerLog) Debugf(string, ...any)       {}
