@@ -8,13 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/blockmill/blockmill/blockio/nbd"
+	"github.com/blockmill/blockmill/cmd/socket"
 )
 
 // serveFlags say where clients come from.
@@ -67,40 +65,13 @@ func (f *serveFlags) security() (nbd.Security, error) {
 // listener listens where the flags say.
 func (f *serveFlags) listener() (net.Listener, error) {
 	if f.socket != "" {
-		return listenUnix(f.socket)
+		return socket.Listen(f.socket, 0o600)
 	}
 	addr := f.listen
 	if addr == "" {
 		addr = defaultListen
 	}
 	return net.Listen("tcp", addr)
-}
-
-// listenUnix listens on a socket that only the user may use. One that a process
-// left behind when it died is replaced.
-func listenUnix(path string) (net.Listener, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	old := unix.Umask(0o077)
-	defer unix.Umask(old)
-	l, err := net.Listen("unix", path)
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		return l, err
-	}
-	c, dialErr := net.Dial("unix", path)
-	if dialErr == nil {
-		_ = c.Close() // it was only to see
-		return nil, err
-	}
-	if !errors.Is(dialErr, syscall.ECONNREFUSED) {
-		return nil, err
-	}
-	if err := os.Remove(path); err != nil {
-		return nil, err
-	}
-	return net.Listen("unix", path)
 }
 
 // logger writes warnings to stderr.

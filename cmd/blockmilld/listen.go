@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
+
+	"github.com/blockmill/blockmill/cmd/socket"
 )
 
 // socketMode lets the socket's owner and group connect.
@@ -27,8 +27,8 @@ func inheritedListeners() (inherited, error) {
 }
 
 // listen gives the listeners of a service: those that systemd has for it, or else
-// those that the configuration names.
-func (in inherited) listen(name, socket string, addresses []string) ([]net.Listener, error) {
+// those that the configuration names. The path is that of a socket, if there is one.
+func (in inherited) listen(name, path string, addresses []string) ([]net.Listener, error) {
 	if handed := in[name]; len(handed) > 0 {
 		delete(in, name)
 		return handed, nil
@@ -40,8 +40,11 @@ func (in inherited) listen(name, socket string, addresses []string) ([]net.Liste
 		}
 		return nil, err
 	}
-	if socket != "" {
-		l, err := listenUnix(socket)
+	if path != "" {
+		l, err := socket.Listen(path, socketMode)
+		if errors.Is(err, socket.ErrLongPath) {
+			err = fmt.Errorf("%w; choose another run_dir", err)
+		}
 		if err != nil {
 			return fail(err)
 		}
@@ -55,30 +58,6 @@ func (in inherited) listen(name, socket string, addresses []string) ([]net.Liste
 		all = append(all, l)
 	}
 	return all, nil
-}
-
-// longestSocket is the longest path that a socket's address holds.
-const longestSocket = 107
-
-// listenUnix listens at a path. A socket that an earlier daemon left there is
-// removed: the lock of the store tells that it does not run any more.
-func listenUnix(path string) (net.Listener, error) {
-	if len(path) > longestSocket {
-		return nil, fmt.Errorf("listen at %s: the path is longer than the %d bytes of a socket's; choose another run_dir", path, longestSocket)
-	}
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("remove old socket: %w", err)
-		}
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, socketMode); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
 }
 
 // rest says which handed sockets nobody took.
