@@ -87,10 +87,8 @@ func (g *guarded) check(n int64) error {
 // Room says whether n more bytes below a directory leave the reserve of its file
 // system alone; ENOSPC.
 func Room(dir string, n, reserve int64) error {
-	free, total := space(dir)
-	if reserve < 0 {
-		reserve = min(max(leastReserve, total/100), total/10)
-	}
+	free, total := Space(dir)
+	reserve = Kept(reserve, total)
 	if free-n < reserve {
 		return fmt.Errorf("%d bytes are free, %d are kept for the index and for gc: %w", free, reserve,
 			&fs.PathError{Op: "write below", Path: dir, Err: unix.ENOSPC})
@@ -98,9 +96,17 @@ func Room(dir string, n, reserve int64) error {
 	return nil
 }
 
-// space is what is free of a file system, and its size; as much as there may be
-// when it does not tell.
-func space(dir string) (free, total int64) {
+// Kept is how much of a file system of so many bytes a reserve keeps free.
+func Kept(reserve, total int64) int64 {
+	if reserve < 0 {
+		return min(max(leastReserve, total/100), total/10)
+	}
+	return reserve
+}
+
+// Space is what is free of a directory's file system, and its size; as much as there
+// may be when it does not tell.
+func Space(dir string) (free, total int64) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return math.MaxInt64, 0

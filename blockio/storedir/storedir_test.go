@@ -271,3 +271,18 @@ func TestReplayIsLogged(t *testing.T) {
 		}
 	}
 }
+
+func TestKept(t *testing.T) {
+	for _, tt := range []struct{ reserve, total, want int64 }{
+		{storedir.AutoReserve, 0, 0},
+		{storedir.AutoReserve, 100 << 20, 10 << 20},
+		{storedir.AutoReserve, 1 << 30, 64 << 20},
+		{storedir.AutoReserve, 1000 << 30, 10 << 30},
+		{0, 1 << 30, 0},
+		{1 << 40, 1 << 30, 1 << 40},
+	} {
+		if got := storedir.Kept(tt.reserve, tt.total); got != tt.want {
+			t.Errorf("a reserve of %d keeps %d of %d bytes, want %d", tt.reserve, got, tt.total, tt.want)
+		}
+	}
+}

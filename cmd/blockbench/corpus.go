@@ -4,16 +4,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/blockmill/blockmill/bench/corpus"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 	"github.com/spf13/cobra"
 )
 
 func corpusCommand() *cobra.Command {
 	opts := corpus.Options{}
-	size := bytesFlag(4 << 30)
+	size := bytesize.Size(4 << 30)
 	cmd := &cobra.Command{
 		Use:   "corpus [DIR]",
 		Short: "Make the images that the cases are run on (default var/corpus)",
@@ -44,40 +43,9 @@ takes about 12 GiB, and goes on where it was interrupted.`,
 
 // ensureCorpus makes the corpus when a size is asked for and there is none.
 // Without that, the cases say what they lack: it takes minutes and root.
-func ensureCorpus(cmd *cobra.Command, dir string, size bytesFlag) error {
+func ensureCorpus(cmd *cobra.Command, dir string, size bytesize.Size) error {
 	if _, err := os.Stat(filepath.Join(dir, "a.raw")); err == nil || !cmd.Flags().Changed("size") {
 		return nil
 	}
 	return corpus.Make(cmd.Context(), corpus.Options{Dir: dir, Size: int64(size), Log: cmd.ErrOrStderr()})
 }
-
-// bytesFlag is a size on the command line: a number with K, M, G or T after it.
-type bytesFlag int64
-
-const sizeUnits = "KMGT"
-
-func (b *bytesFlag) String() string {
-	n, unit := int64(*b), -1
-	for n > 0 && n%1024 == 0 && unit < len(sizeUnits)-1 {
-		n, unit = n/1024, unit+1
-	}
-	if unit < 0 {
-		return strconv.FormatInt(n, 10)
-	}
-	return fmt.Sprintf("%d%c", n, sizeUnits[unit])
-}
-
-func (b *bytesFlag) Set(s string) error {
-	digits, shift := s, 0
-	if i := strings.IndexAny(strings.ToUpper(s), sizeUnits); i >= 0 && i == len(s)-1 {
-		digits, shift = s[:i], 10*(1+strings.IndexByte(sizeUnits, strings.ToUpper(s)[i]))
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n <= 0 || n<<shift>>shift != n {
-		return fmt.Errorf("bad size %q: want a number, and K, M, G or T", s)
-	}
-	*b = bytesFlag(n << shift)
-	return nil
-}
-
-func (*bytesFlag) Type() string { return "size" }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/blockmill/blockmill/bench/load"
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 	"github.com/spf13/cobra"
 )
 
@@ -23,7 +24,7 @@ type loadFlags struct {
 	image, zone string
 	mix         map[string]string
 	nbd         string
-	block       bytesFlag
+	block       bytesize.Size
 	callers     int
 	rate        float64
 	duration    time.Duration
@@ -212,6 +213,9 @@ func (f loadFlags) reads(ctx context.Context) ([]load.Act, func() error, error) 
 	network, address, name, err := parseNBD(f.nbd)
 	if err != nil {
 		return nil, nil, errUsage{err}
+	}
+	if f.block == 0 {
+		return nil, nil, errUsage{errors.New("--block 0: want a byte at least")}
 	}
 	export, err := load.OpenExport(ctx, network, address, name, int(f.block))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/blockmill/blockmill/cmd/manual"
 	"github.com/blockmill/blockmill/cmd/release"
 )
 
@@ -55,6 +56,8 @@ func root() *cobra.Command {
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
-	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), showCommand(), corpusCommand(), loadCommand(), importCommand(), manCommand())
+	man := manual.Command()
+	man.Args = usage(man.Args)
+	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), showCommand(), corpusCommand(), loadCommand(), importCommand(), man)
 	return cmd
 }

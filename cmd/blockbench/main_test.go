@@ -113,6 +113,7 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"corpus", "--size", "1M", "absent"}, 1},
 		{[]string{"load"}, 2},
 		{[]string{"load", "--nbd", "http://x"}, 2},
+		{[]string{"load", "--nbd", "nbd://localhost", "--block", "0"}, 2},
 		{[]string{"load", "--endpoint", "/no/such/socket", "--image", "x"}, 1},
 		{[]string{"compare", "one"}, 2},
 		{[]string{"compare", "absent", "absent"}, 1},

@@ -15,6 +15,7 @@ import (
 	"github.com/blockmill/blockmill/bench/program"
 	"github.com/blockmill/blockmill/bench/result"
 	"github.com/blockmill/blockmill/bench/suite"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 	"github.com/spf13/cobra"
 )
 
@@ -24,7 +25,7 @@ type runFlags struct {
 	runs                              int
 	peers                             []string
 	timeout                           time.Duration
-	size                              bytesFlag
+	size                              bytesize.Size
 	add                               bool
 }
 

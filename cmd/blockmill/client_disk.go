@@ -9,6 +9,7 @@ import (
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // disks are the disks of a daemon.
@@ -47,7 +48,7 @@ type diskCreate struct {
 	name, description string
 	labels            map[string]string
 	image, snapshot   string
-	size, blockSize   size
+	size, blockSize   bytesize.Size
 	kind, zone        string
 	method            string
 }

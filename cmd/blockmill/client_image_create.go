@@ -10,6 +10,7 @@ import (
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // imageCreate are the flags of image create.
@@ -19,7 +20,7 @@ type imageCreate struct {
 	name, description, family string
 	labels                    map[string]string
 	products                  []string
-	minDisk                   size
+	minDisk                   bytesize.Size
 	os                        string
 	pooled                    bool
 	sha256, digest            string

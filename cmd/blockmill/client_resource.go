@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // resource is a kind of thing that the daemon keeps, with what the commands that
@@ -116,7 +117,7 @@ func (r resource[T]) deleteCommand(a *app) *cobra.Command {
 type changes struct {
 	name, description string
 	labels            map[string]string
-	size              size
+	size              bytesize.Size
 	mask              *fieldmaskpb.FieldMask
 }
 

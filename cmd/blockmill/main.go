@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // Limits that keep a command's peak resident memory within 256 MiB. The arena's
@@ -38,7 +40,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	a := &app{stdout: stdout, stderr: stderr}
+	a := &app{stdout: stdout, stderr: stderr, reserve: bytesize.AutoReserve}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
+	"github.com/blockmill/blockmill/cmd/bytesize"
+	"github.com/blockmill/blockmill/cmd/manual"
 	"github.com/blockmill/blockmill/cmd/release"
 )
 
@@ -26,9 +28,9 @@ type app struct {
 	remote         remote.Options
 
 	storePath string
-	guard     bool    // writes leave the reserve free
-	encodeAll bool    // imports compress every chunk
-	reserve   reserve // of each file system of the store
+	guard     bool             // writes leave the reserve free
+	encodeAll bool             // imports compress every chunk
+	reserve   bytesize.Reserve // of each file system of the store
 	arena     *blockio.Arena
 
 	// running is set once a command's flags and arguments were accepted:
@@ -79,8 +81,10 @@ Sizes take K M G T, powers of two.`,
 	flags.Var(&a.progress, "progress", "auto (a bar on a terminal), json (lines on stderr) or none")
 	flags.StringVar(&a.profilePath, "cpuprofile", "", "write a processor profile to this file")
 	_ = flags.MarkHidden("cpuprofile") // the flag exists
+	man := manual.Command()
+	man.RunE = a.runs(man.RunE)
 	root.AddCommand(a.infoCommand(), a.mapCommand(), a.convertCommand(), a.compareCommand(),
-		a.digestCommand(), a.serveCommand(), a.storeCommand(), a.manCommand())
+		a.digestCommand(), a.serveCommand(), a.storeCommand(), man)
 	root.AddCommand(a.clientCommands()...)
 	return root
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/blockmill/blockmill/blockio/storedir"
 	"github.com/blockmill/blockmill/blockio/stripe"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // healed is what came of a healing.
@@ -21,7 +22,7 @@ type healed struct {
 }
 
 func (a *app) storeHealCommand() *cobra.Command {
-	var rate size
+	var rate bytesize.Size
 	cmd := &cobra.Command{
 		Use:   "heal --store S",
 		Short: "Rebuild what shards of a store lack",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/blockio/storedir"
+	"github.com/blockmill/blockmill/cmd/release"
 )
 
 // initFlags are for stores over several directories.
@@ -87,7 +88,7 @@ func (a *app) initStore(ctx context.Context, shape storedir.Shape) (m made, err 
 	}
 	defer func() { err = errors.Join(err, d.Close(ctx)) }()
 	opts := a.storeOptions(d)
-	opts.Creator = creator()
+	opts.Creator = release.Creator("blockmill", version)
 	if err := cas.Init(ctx, opts); err != nil {
 		return m, unwrapAct(err)
 	}

@@ -11,12 +11,13 @@ import (
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/blockio/scrub"
 	"github.com/blockmill/blockmill/blockio/storedir"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // scrubFlags say how to scrub.
 type scrubFlags struct {
 	repair, full, rowsOnly, restart bool
-	rate                            size
+	rate                            bytesize.Size
 	fullEvery                       time.Duration
 }
 

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
@@ -88,7 +85,7 @@ const (
 func (a *app) storeOptions(d *storedir.Dir) cas.Options {
 	opts := cas.Options{Volume: d.Volume, IndexDir: d.Index(), Arena: a.sharedArena(), EncodeAll: a.encodeAll}
 	if a.guard {
-		opts.Volume = d.Guarded(a.reserve.bytes())
+		opts.Volume = d.Guarded(int64(a.reserve))
 	}
 	row := d.Layout().Data * d.Layout().Unit
 	if len(d.Layout().Shards) == 1 {
@@ -98,7 +95,7 @@ func (a *app) storeOptions(d *storedir.Dir) cas.Options {
 	if row > 1<<20 {
 		opts.Buffers = min(max(4, writeMemory/row), 16)
 	}
-	if spaceLeft(a.storePath) < indexSpace {
+	if free, _ := storedir.Space(a.storePath); free < indexSpace {
 		opts.IndexDir = ""
 	}
 	return opts
@@ -109,16 +106,6 @@ func (a *app) storeOptions(d *storedir.Dir) cas.Options {
 // writes through mapped files: a disk that fills up would end the process, and
 // with it the collection that could give space back.
 const indexSpace = 64 << 20
-
-// spaceLeft is the free space of a file system, as much as there may be when
-// it does not tell.
-func spaceLeft(dir string) int64 {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return math.MaxInt64
-	}
-	return int64(st.Bavail) * st.Bsize
-}
 
 // close closes the store and its directory. Damage that reads have met, and
 // repaired for themselves, is news.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 	"github.com/blockmill/blockmill/convert"
 )
 
@@ -19,7 +20,7 @@ import (
 type targetFlags struct {
 	format      string
 	compression string
-	clusterSize size
+	clusterSize bytesize.Size
 	dense       bool
 	direct      directMode
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"time"
+
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // config is everything that can be configured; defaults.yaml says what it means.
@@ -46,7 +48,7 @@ type config struct {
 		Requests        int           `koanf:"requests"`
 		SubjectCalls    int           `koanf:"subject_calls"`
 		SubjectRequests int           `koanf:"subject_requests"`
-		Message         size          `koanf:"message"`
+		Message         bytesize.Size `koanf:"message"`
 		Poll            time.Duration `koanf:"poll"`
 	} `koanf:"limits"`
 	Operations struct {
@@ -57,15 +59,15 @@ type config struct {
 	} `koanf:"operations"`
 	Store storeConfig `koanf:"store"`
 	Disks struct {
-		Dirs    []diskDir `koanf:"dirs"`
-		Methods []string  `koanf:"methods"`
-		Ready   size      `koanf:"ready"`
-		Bases   size      `koanf:"bases"`
-		Rate    size      `koanf:"rate"`
+		Dirs    []diskDir     `koanf:"dirs"`
+		Methods []string      `koanf:"methods"`
+		Ready   bytesize.Size `koanf:"ready"`
+		Bases   bytesize.Size `koanf:"bases"`
+		Rate    bytesize.Size `koanf:"rate"`
 	} `koanf:"disks"`
 	Import struct {
-		Formats        []string `koanf:"formats"`
-		MaxVirtualSize size     `koanf:"max_virtual_size"`
+		Formats        []string      `koanf:"formats"`
+		MaxVirtualSize bytesize.Size `koanf:"max_virtual_size"`
 	} `koanf:"import"`
 	Fetch struct {
 		Allow        []string `koanf:"allow"`
@@ -83,12 +85,12 @@ type config struct {
 		GCInterval    time.Duration `koanf:"gc_interval"`
 		Recompress    bool          `koanf:"recompress"`
 		ScrubInterval time.Duration `koanf:"scrub_interval"`
-		ScrubRate     size          `koanf:"scrub_rate"`
+		ScrubRate     bytesize.Size `koanf:"scrub_rate"`
 		ScrubRepair   bool          `koanf:"scrub_repair"`
 	} `koanf:"maintenance"`
 	Memory struct {
-		Limit size `koanf:"limit"`
-		Arena size `koanf:"arena"`
+		Limit bytesize.Size `koanf:"limit"`
+		Arena bytesize.Size `koanf:"arena"`
 	} `koanf:"memory"`
 }
 
@@ -114,11 +116,11 @@ type account struct {
 
 // storeConfig says where the store is, and what shape a new one has.
 type storeConfig struct {
-	Dir               string   `koanf:"dir"`
-	Shards            []string `koanf:"shards"`
-	Data              int      `koanf:"data"`
-	Parity            int      `koanf:"parity"`
-	AllowSharedDevice bool     `koanf:"allow_shared_device"`
-	Reserve           string   `koanf:"reserve"`
-	EncodeAll         bool     `koanf:"encode_all"`
+	Dir               string           `koanf:"dir"`
+	Shards            []string         `koanf:"shards"`
+	Data              int              `koanf:"data"`
+	Parity            int              `koanf:"parity"`
+	AllowSharedDevice bool             `koanf:"allow_shared_device"`
+	Reserve           bytesize.Reserve `koanf:"reserve"`
+	EncodeAll         bool             `koanf:"encode_all"`
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/blockmill/blockmill/api/auth"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/fetch"
 	"github.com/blockmill/blockmill/pool"
@@ -49,7 +50,7 @@ func (c *config) validate() error {
 		}
 	}
 	if c.Memory.Arena < minArena || c.Memory.Limit < c.Memory.Arena+minHeap {
-		bad("memory", "an arena of %v within %v, want at least %v, and %v beside it", c.Memory.Arena, c.Memory.Limit, size(minArena), size(minHeap))
+		bad("memory", "an arena of %v within %v, want at least %v, and %v beside it", c.Memory.Arena, c.Memory.Limit, bytesize.Size(minArena), bytesize.Size(minHeap))
 	}
 	for _, name := range c.Import.Formats {
 		if _, err := convert.ParseFormat(name); err != nil || name == "" {
@@ -130,12 +131,6 @@ func isLoopback(host string) bool {
 
 func (c *config) checkStore() error {
 	s := c.Store
-	if s.Reserve != "auto" {
-		var n size
-		if err := n.UnmarshalText([]byte(s.Reserve)); err != nil {
-			return fmt.Errorf("configuration: store.reserve: %w", err)
-		}
-	}
 	if len(s.Shards) == 0 && s.Data == 1 && s.Parity == 0 {
 		return nil
 	}

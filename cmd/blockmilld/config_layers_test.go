@@ -59,6 +59,9 @@ func TestWrongValues(t *testing.T) {
 		"auth: {accounts: [{id: a, uids: [-1]}]}\n":         "uids",
 		"auth: {accounts: [{id: a, gids: [4294967296]}]}\n": "gids",
 		"memory: {limit: 1.5}\n":                            "memory.limit",
+		"store: {reserve: automatic}\n":                     "store.reserve",
+		"store: {reserve: -1}\n":                            "store.reserve",
+		"store: {reserve: true}\n":                          "store.reserve",
 		"grpc: {listen: [\"127.0.0.1:99999\"]}\n":           "grpc.listen",
 		"export: {buckets: [a]}\n":                          "export",
 		"export: {secret_key_file: /a}\n":                   "export",
@@ -70,6 +73,15 @@ func TestWrongValues(t *testing.T) {
 		}
 		if _, _, err := (sources{path: path}).load(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want an error that says %q", text, err, want)
+		}
+	}
+	for text, want := range map[string]string{"{}": "auto", "{reserve: auto}": "auto", "{reserve: 1073741824}": "1G", "{reserve: 64M}": "64M", "{reserve: 0}": "0"} {
+		path := filepath.Join(t.TempDir(), "blockmilld.yaml")
+		if err := os.WriteFile(path, []byte("store: "+text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, c, err := (sources{path: path}).load(); err != nil || c.Store.Reserve.String() != want {
+			t.Errorf("store %q: error %v, reserve %v, want %v", text, err, c.Store.Reserve, want)
 		}
 	}
 	for _, text := range []string{"stop_timeout: 0\n", "limits: {connections: \"10\"}\n", "memory: {limit: 536870912}\n", "auth: {accounts: [{id: a, uids: [1000]}]}\n"} {

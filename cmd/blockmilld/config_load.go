@@ -18,6 +18,8 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 //go:embed defaults.yaml
@@ -188,8 +190,11 @@ func plainNumber(_, to reflect.Type, value any) (any, error) {
 
 // numberToText lets a size be given as a plain number.
 func numberToText(from, to reflect.Type, value any) (any, error) {
-	if to == reflect.TypeFor[size]() && from.Kind() != reflect.String {
-		return fmt.Sprint(value), nil
+	switch to {
+	case reflect.TypeFor[bytesize.Size](), reflect.TypeFor[bytesize.Reserve]():
+		if from.Kind() != reflect.String {
+			return fmt.Sprint(value), nil
+		}
 	}
 	return value, nil
 }

@@ -86,7 +86,7 @@ func (d *daemon) openStore(ctx context.Context) error {
 		return err
 	}
 	d.store = s
-	d.space = newSpace(d.conf.Store.Reserve, d.paths.data, d.paths.store)
+	d.space = &space{dirs: []string{d.paths.data, d.paths.store}, reserve: int64(d.conf.Store.Reserve)}
 	d.health.degraded = d.space.check
 	return d.storeMetrics()
 }

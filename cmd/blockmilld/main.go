@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/blockmill/blockmill/cmd/manual"
 	"github.com/blockmill/blockmill/cmd/release"
 )
 
@@ -67,6 +68,6 @@ every caller on this machine for an administrator.`,
 	flags.String("grpc-listen", "", "addresses of gRPC, host:port,… (grpc.listen)")
 	flags.String("rest-listen", "", "addresses of REST (rest.listen)")
 	flags.String("metrics-listen", "", "addresses of metrics and health (metrics.listen)")
-	root.AddCommand(configCommand(&path), manCommand())
+	root.AddCommand(configCommand(&path), manual.Command())
 	return root
 }

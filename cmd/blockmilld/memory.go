@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // arenas are the buffers of the daemon, by who waits for them: those who do must
@@ -18,7 +19,7 @@ type arenas struct {
 	store, fetch, nbd *blockio.Arena
 }
 
-func newArenas(total size) arenas {
+func newArenas(total bytesize.Size) arenas {
 	part := func(eighths int64) *blockio.Arena { return blockio.NewArena(int64(total) / 8 * eighths) }
 	return arenas{store: part(5), fetch: part(2), nbd: part(1)}
 }
@@ -35,7 +36,7 @@ type heap struct {
 }
 
 // limitHeap sets the limit. GOMEMLIMIT and GOGC, when somebody set them, stay.
-func limitHeap(limit, arena size, getenv func(string) string, log *slog.Logger) heap {
+func limitHeap(limit, arena bytesize.Size, getenv func(string) string, log *slog.Logger) heap {
 	h := heap{log: log}
 	if getenv("GOMEMLIMIT") == "" {
 		h.limit = int64(limit - arena)
@@ -67,7 +68,7 @@ func (h heap) follow(ctx context.Context) {
 		if limit > h.limit && !warned {
 			warned = true
 			h.log.Warn("what is listed takes more memory than memory.limit leaves beside memory.arena; the limit is exceeded",
-				"heap", size(live).String(), "limit", size(h.limit).String())
+				"heap", bytesize.Size(live).String(), "limit", bytesize.Size(h.limit).String())
 		}
 		select {
 		case <-ticker.C:

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // The limit of the heap is that of the configuration until what is in use comes
@@ -21,7 +23,7 @@ func TestHeapLimit(t *testing.T) {
 	defer debug.SetGCPercent(percent)
 	held := make([]byte, 64<<20)
 	runtime.GC()
-	for limit, raised := range map[size]bool{300 << 20: false, 100 << 20: true} {
+	for limit, raised := range map[bytesize.Size]bool{300 << 20: false, 100 << 20: true} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
 			h := limitHeap(limit, 40<<20, func(string) string { return "" }, slog.New(slog.NewTextHandler(&log, nil)))
@@ -29,7 +31,7 @@ func TestHeapLimit(t *testing.T) {
 			defer cancel()
 			h.follow(ctx)
 			if now := debug.SetMemoryLimit(-1); (now > int64(limit-40<<20)) != raised || raised && now < 80<<20 {
-				t.Errorf("of %v the limit is %v", limit, size(now))
+				t.Errorf("of %v the limit is %v", limit, bytesize.Size(now))
 			}
 			if n := strings.Count(log.String(), "memory.limit"); n != 0 != raised || n > 1 {
 				t.Errorf("the log says %s", log.String())
@@ -43,6 +45,6 @@ func TestHeapLimit(t *testing.T) {
 	h := limitHeap(300<<20, 40<<20, func(name string) string { return environ[name] }, slog.New(slog.DiscardHandler))
 	h.follow(t.Context()) // returns at once
 	if now := debug.SetMemoryLimit(-1); now != 1<<30 {
-		t.Errorf("somebody's own limit has become %v", size(now))
+		t.Errorf("somebody's own limit has become %v", bytesize.Size(now))
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 	"github.com/blockmill/blockmill/convert"
 	"github.com/blockmill/blockmill/convert/raw"
 	"github.com/blockmill/blockmill/pool"
@@ -51,7 +52,7 @@ func TestManyImages(t *testing.T) {
 	for range 2 {
 		begin = time.Now()
 		p.start(environ)
-		t.Logf("ready after %v, resident %v", time.Since(begin), size(p.gauge("process_resident_memory_bytes")))
+		t.Logf("ready after %v, resident %v", time.Since(begin), bytesize.Size(p.gauge("process_resident_memory_bytes")))
 		p.stop()
 	}
 	// Without the index everything is read from the shards.
@@ -60,7 +61,7 @@ func TestManyImages(t *testing.T) {
 	}
 	begin = time.Now()
 	p.start(environ)
-	t.Logf("ready after %v without the index, resident %v", time.Since(begin), size(p.gauge("process_resident_memory_bytes")))
+	t.Logf("ready after %v without the index, resident %v", time.Since(begin), bytesize.Size(p.gauge("process_resident_memory_bytes")))
 
 	conn := must(grpc.NewClient(p.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20))))(t)
@@ -69,7 +70,7 @@ func TestManyImages(t *testing.T) {
 	wantAllListed(t, images, ids)
 	wantFiltered(t, images, ids)
 	wantGot(t, images, opb.NewOperationServiceClient(conn), ids)
-	t.Logf("resident in the end %v", size(p.gauge("process_resident_memory_bytes")))
+	t.Logf("resident in the end %v", bytesize.Size(p.gauge("process_resident_memory_bytes")))
 }
 
 func must[T any](v T, err error) func(*testing.T) T {
@@ -90,7 +91,7 @@ func manyImages(t *testing.T, dir string, count int) []string {
 	t.Helper()
 	ctx := t.Context()
 	arena := blockio.NewArena(64 << 20)
-	s := must(openStore(ctx, dir, storeConfig{Data: 1, Reserve: "auto"}, storeOptions{arena: arena, log: slog.New(slog.DiscardHandler), create: true}))(t)
+	s := must(openStore(ctx, dir, storeConfig{Data: 1, Reserve: bytesize.AutoReserve}, storeOptions{arena: arena, log: slog.New(slog.DiscardHandler), create: true}))(t)
 	node := must(pool.Open(ctx, pool.Options{Store: s.Store, Arena: arena}))(t)
 	first := must(node.ReserveImage(pool.Image{Meta: pool.Meta[pool.ImageID]{Name: "first"}}))(t)
 	content := must(raw.Open(strings.NewReader(strings.Repeat("x", 4096)), 4096, raw.Options{}))(t)

@@ -8,34 +8,24 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blockmill/blockmill/blockio/storedir"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // space watches the free space of the file systems that the databases are on. They
 // write through mapped files, so that a full one would end the process.
 type space struct {
 	dirs    []string
-	reserve int64 // < 0: a hundredth, at least leastReserve
+	reserve int64 // as package storedir has it
 
 	mu    sync.Mutex
 	asked time.Time // guarded by mu, as err
 	err   error
 }
 
-const (
-	leastReserve = 64 << 20
-	// askEvery is how long an answer of the file systems is good for.
-	askEvery = time.Second
-)
-
-// newSpace watches directories with the reserve of the configuration.
-func newSpace(reserve string, dirs ...string) *space {
-	s := &space{dirs: dirs, reserve: -1}
-	var n size
-	if reserve != "auto" && n.UnmarshalText([]byte(reserve)) == nil {
-		s.reserve = int64(n)
-	}
-	return s
-}
+// askEvery is how long an answer of the file systems is good for.
+const askEvery = time.Second
 
 // check says whether there is room for new work; ENOSPC.
 func (s *space) check() error {
@@ -46,17 +36,10 @@ func (s *space) check() error {
 	}
 	s.asked, s.err = time.Now(), nil
 	for _, dir := range s.dirs {
-		var st unix.Statfs_t
-		if err := unix.Statfs(dir, &st); err != nil {
-			continue // what is wrong with it is for its users to say
-		}
-		free, all := int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
-		want := s.reserve
-		if want < 0 {
-			want = min(max(leastReserve, all/100), all/10)
-		}
+		free, total := storedir.Space(dir) // what is wrong with it is for its users to say
+		want := storedir.Kept(s.reserve, total)
 		if free < want {
-			s.err = fmt.Errorf("the node has %s left where %s are to stay free: %w", size(free&^(1<<20-1)), size(want&^(1<<20-1)), syscall.ENOSPC)
+			s.err = fmt.Errorf("the node has %s left where %s are to stay free: %w", bytesize.Size(free&^(1<<20-1)), bytesize.Size(want&^(1<<20-1)), syscall.ENOSPC)
 		}
 	}
 	return s.err

@@ -14,7 +14,7 @@ import (
 
 // Where there is no room, what needs none goes on.
 func TestRefuse(t *testing.T) {
-	s := newSpace("1000T", t.TempDir()) // no machine has so much
+	s := &space{dirs: []string{t.TempDir()}, reserve: 1000 << 40} // no machine has so much
 	for method, goesOn := range map[string]bool{
 		"/yandex.cloud.compute.v1.ImageService/Create":    false,
 		"/yandex.cloud.compute.v1.ImageService/Delete":    true,

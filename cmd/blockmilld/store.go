@@ -21,15 +21,6 @@ type store struct {
 // writeMemory bounds the write buffers of a store, which are whole rows.
 const writeMemory = 32 << 20
 
-// creatorMax is how much of a maker's name a store has room for, in bytes.
-const creatorMax = 32
-
-// creator is what a store notes as its maker: the program and its version.
-func creator() string {
-	text := "blockmilld " + release.Version(version)
-	return text[:min(len(text), creatorMax)]
-}
-
 // storeOptions say how to open the store.
 type storeOptions struct {
 	arena *blockio.Arena
@@ -52,16 +43,8 @@ func openStore(ctx context.Context, dir string, c storeConfig, o storeOptions) (
 	if wrong := d.Degraded(); wrong != "" {
 		log.Warn("the store is degraded", "store", dir, "reason", wrong)
 	}
-	reserve := int64(storedir.AutoReserve)
-	if c.Reserve != "auto" {
-		var n size
-		if err := n.UnmarshalText([]byte(c.Reserve)); err != nil {
-			return nil, errors.Join(err, d.Close(ctx))
-		}
-		reserve = int64(n)
-	}
 	opts := cas.Options{
-		Volume: d.Guarded(reserve), IndexDir: d.Index(), Arena: arena, Logger: log, Creator: creator(),
+		Volume: d.Guarded(int64(c.Reserve)), IndexDir: d.Index(), Arena: arena, Logger: log, Creator: release.Creator("blockmilld", version),
 		EncodeAll: c.EncodeAll, Computing: importsComputing(),
 	}
 	if row := d.Layout().Data * d.Layout().Unit; row > 1<<20 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/blockmill/blockmill/blockio"
+	"github.com/blockmill/blockmill/cmd/bytesize"
 )
 
 // Who configures shards for a store that is there is told that it keeps its shape.
@@ -25,7 +26,7 @@ func TestConfiguredShape(t *testing.T) {
 		{"another shape", storeConfig{Data: 1, Parity: 1, Shards: shards}, true},
 	} {
 		var out bytes.Buffer
-		c.config.Reserve = "auto"
+		c.config.Reserve = bytesize.AutoReserve
 		s, err := openStore(ctx, filepath.Join(dir, "store"), c.config, storeOptions{
 			arena: blockio.NewArena(64 << 20), log: slog.New(slog.NewTextHandler(&out, nil)), create: true,
 		})

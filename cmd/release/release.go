@@ -34,6 +34,15 @@ func Line(program, linked string) string {
 	return line(program, linked, info)
 }
 
+// creatorMax is how much of a maker's name a store has room for, in bytes.
+const creatorMax = 32
+
+// Creator is what a store notes as its maker: the program and its version.
+func Creator(program, linked string) string {
+	text := program + " " + Version(linked)
+	return text[:min(len(text), creatorMax)]
+}
+
 func version(linked string, info *debug.BuildInfo) string {
 	return cmp.Or(linked, strings.Trim(info.Main.Version, "()"), "devel")
 }

@@ -42,3 +42,15 @@ func TestLine(t *testing.T) {
 		t.Errorf("of this build: %q", got)
 	}
 }
+
+// A store has no room for more than 32 bytes.
+func TestCreator(t *testing.T) {
+	for linked, want := range map[string]string{
+		"1.2.3":                               "prog 1.2.3",
+		"1.2.3-rc1.20261127.0123456789abcdef": "prog 1.2.3-rc1.20261127.01234567",
+	} {
+		if got := release.Creator("prog", linked); got != want {
+			t.Errorf("version %s: %q, want %q", linked, got, want)
+		}
+	}
+}
