@@ -81,14 +81,7 @@ func (o osFileSystem) ListDir(name string) ([]DirEntry, error) {
 	return entries, nil
 }
 
-func (o osFileSystem) SyncDir(name string) error {
-	dir, err := os.Open(o.path(name))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
+func (o osFileSystem) SyncDir(name string) error { return SyncPath(o.path(name)) }
 
 // noCopyOnWrite is FS_NOCOW_FL: btrfs writes over blocks in their places.
 const noCopyOnWrite = 0x00800000

@@ -84,7 +84,7 @@ func Init(ctx context.Context, dir string, shape Shape) (err error) {
 	if err := initShards(ctx, dir, l); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(filepath.Clean(dir))))
+	return errors.Join(blockio.SyncPath(dir), blockio.SyncPath(filepath.Dir(filepath.Clean(dir))))
 }
 
 // plan prepares the shards and writes the description.

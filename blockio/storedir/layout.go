@@ -13,6 +13,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/stripe"
 )
 
@@ -131,16 +132,7 @@ func writeLayout(dir string, l Layout) error {
 	if err := os.Rename(name+".new", name); err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return blockio.SyncPath(dir)
 }
 
 // keep is a shard's path as the layout of a directory has it.

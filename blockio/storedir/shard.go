@@ -131,7 +131,7 @@ func prepare(dir string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(filepath.Clean(dir)))
+	return blockio.SyncPath(filepath.Dir(filepath.Clean(dir)))
 }
 
 // identify says which shard a directory is.

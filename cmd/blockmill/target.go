@@ -140,7 +140,7 @@ func (t *target) commit() error {
 		t.remove()
 		return err
 	}
-	return syncDir(filepath.Dir(t.path))
+	return blockio.SyncPath(filepath.Dir(t.path))
 }
 
 // discard drops what was written, unless commit was called.
@@ -157,13 +157,4 @@ func (t *target) remove() {
 	if t.temp != "" {
 		_ = os.Remove(t.temp) // the error that led here counts
 	}
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

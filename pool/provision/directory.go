@@ -135,7 +135,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	opts.Path = path
 	d := &Directory{
 		opts: opts, rate: blockio.NewLimiter(opts.FillRate),
-		syncs: map[string]*blockio.SharedSync{"": {}, basesDir: {}, disksDir: {}}, syncDir: syncDir,
+		syncs: map[string]*blockio.SharedSync{"": {}, basesDir: {}, disksDir: {}}, syncDir: blockio.SyncPath,
 		bases: make(map[cas.ManifestID]*base),
 	}
 	if err := d.open(ctx); err != nil {
@@ -165,7 +165,7 @@ func (d *Directory) open(ctx context.Context) (err error) {
 	}
 	// A process that was killed may have left names that are not yet durable.
 	for _, sub := range []string{"", basesDir, disksDir} {
-		if err := syncDir(d.path(sub)); err != nil {
+		if err := blockio.SyncPath(d.path(sub)); err != nil {
 			return err
 		}
 	}

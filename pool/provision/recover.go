@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/cas"
 	"github.com/blockmill/blockmill/convert"
 )
@@ -125,7 +126,7 @@ func (d *Directory) adopt(id BackingID, e os.DirEntry, inv Inventory) (bool, err
 		return false, err
 	}
 	// A process that was killed may have written it and not synced it.
-	if err := syncDir(path); err != nil {
+	if err := blockio.SyncPath(path); err != nil {
 		return false, err
 	}
 	return inv.Adopt(id, record)
