@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/blockmill/blockmill/bench/disks"
+	"github.com/blockmill/blockmill/pool"
 )
 
 // TestLatency prints what making disks takes; see the case disk of blockbench.
@@ -36,9 +37,7 @@ func TestLatency(t *testing.T) {
 		t.Logf("%-5s %-32s p50 %8v p99 %8v max %8v", kind, what, l.Quantile(0.5).Round(time.Microsecond), l.Quantile(0.99).Round(time.Microsecond), l[len(l)-1].Round(time.Microsecond))
 	}
 	fill := func(n int) {
-		if err := p.Clear(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		deleteDisks(t, p)
 		began := time.Now()
 		if err := p.Fill(t.Context(), n); err != nil {
 			t.Fatal(err)
@@ -90,5 +89,15 @@ func TestLatency(t *testing.T) {
 	} {
 		l, err = disks.InARow(t.Context(), c.n, c.f)
 		show(c.name, l, err)
+	}
+}
+
+// deleteDisks deletes all disks.
+func deleteDisks(t *testing.T, p *disks.Place) {
+	t.Helper()
+	for d := range p.Node.Disks(pool.Query{Folder: pool.DefaultFolder}) {
+		if err := p.Node.DeleteDisk(t.Context(), d.ID); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

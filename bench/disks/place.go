@@ -174,16 +174,6 @@ func (p *Place) Fill(ctx context.Context, n int) error {
 	}
 }
 
-// Clear deletes all disks.
-func (p *Place) Clear(ctx context.Context) error {
-	for d := range p.Node.Disks(pool.Query{Folder: pool.DefaultFolder}) {
-		if err := p.Node.DeleteDisk(ctx, d.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (p *Place) onClose(f func() error) { p.undo = append(p.undo, f) }
 
 // Close takes everything down.
