@@ -19,8 +19,9 @@ import (
 
 // round runs every step of a case once with every contender, step by step. Each
 // round begins with another contender: who comes first follows what the last one
-// did in the step before.
-func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *result.Case, cache result.Cache, round int) (err error) {
+// did in the step before. What the samples have in common, their cache state and the
+// number of the round, is of.
+func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *result.Case, of result.Sample) (err error) {
 	defer func() {
 		for _, e := range entries {
 			err = errors.Join(err, os.RemoveAll(e.env.scratch))
@@ -31,7 +32,7 @@ func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *resul
 			return fmt.Errorf("set up %s: %w", e.Name, err)
 		}
 	}
-	first := round % len(entries)
+	first := of.Round % len(entries)
 	turns := slices.Concat(entries[first:], entries[:first])
 	for _, step := range c.Steps {
 		for _, e := range turns {
@@ -42,8 +43,9 @@ func (r *Runner) round(ctx context.Context, c Case, entries []*entry, out *resul
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			s := result.Sample{Contender: e.Name, Step: step, Cache: cache, Round: round}
-			values, text, err := r.sample(ctx, e, cmd, cache)
+			s := of
+			s.Contender, s.Step = e.Name, step
+			values, text, err := r.sample(ctx, e, cmd, of.Cache)
 			if cause := ctx.Err(); cause != nil {
 				return cause // what was cut off is no failure
 			}

@@ -107,7 +107,7 @@ func (r *Runner) runCase(ctx context.Context, c Case, scratch string) (out resul
 		}
 		for _, cache := range c.Caches {
 			for round := range r.rounds(c) {
-				if err := r.round(ctx, c, entries, &out, cache, round); err != nil {
+				if err := r.round(ctx, c, entries, &out, result.Sample{Cache: cache, Round: round}); err != nil {
 					return out, err
 				}
 			}

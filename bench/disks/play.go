@@ -37,11 +37,20 @@ type Played struct {
 	Latency Latencies
 }
 
+// Course is how a demand is played.
+type Course struct {
+	// Creates are the times at which disks are made; those before From are not
+	// counted, as with Simulate.
+	Creates []time.Time
+	From    time.Time
+	// Life is how long each is there.
+	Life time.Duration
+}
+
 // Play makes disks of the node at the times of a demand, by the real clock, and
-// deletes each after a life of its own. Creates before the time from are not
-// counted, as with Simulate.
-func (p *Place) Play(ctx context.Context, creates []time.Time, from time.Time, life time.Duration) (Played, error) {
-	return p.play(ctx, &pooled{place: p}, creates, from, life)
+// deletes each at the end of its life.
+func (p *Place) Play(ctx context.Context, c Course) (Played, error) {
+	return p.play(ctx, &pooled{place: p}, c)
 }
 
 // maker makes the disks that are played.
@@ -61,20 +70,20 @@ func (m *pooled) stat() (ready.Stat, error) {
 	return m.place.Node.Pools().Stat(ready.Key(m.place.Image.ID))
 }
 
-func (p *Place) play(ctx context.Context, m maker, creates []time.Time, from time.Time, life time.Duration) (Played, error) {
+func (p *Place) play(ctx context.Context, m maker, c Course) (Played, error) {
 	pl := &player{node: p.Node, maker: m}
 	sampled := make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
-	offset := time.Since(creates[0])
-	for _, at := range creates {
-		counted := !at.Before(from)
-		wg.Go(func() { pl.fail(pl.play(ctx, at.Add(offset), counted, life)) })
+	offset := time.Since(c.Creates[0])
+	for _, at := range c.Creates {
+		counted := !at.Before(c.From)
+		wg.Go(func() { pl.fail(pl.play(ctx, at.Add(offset), counted, c.Life)) })
 	}
 	go func() {
 		defer close(sampled)
-		pl.fail(pl.sample(ctx, from.Add(offset), creates[len(creates)-1].Add(offset)))
+		pl.fail(pl.sample(ctx, c.From.Add(offset), c.Creates[len(c.Creates)-1].Add(offset)))
 	}()
 	<-sampled
 	wg.Wait()

@@ -57,13 +57,13 @@ func (p play) run(t *testing.T, length time.Duration, name string, capacity int)
 	refill := time.Duration(float64(playRefill) / p.speed)
 	place := openPlay(t, refill, ready.Settings{Capacity: capacity, IdleLimit: time.Duration(float64(time.Hour) / p.speed)})
 	tick := disks.Fixed{Capacity: 1, Every: time.Duration(float64(time.Minute) / p.speed)}
-	const life = 2 * time.Second
+	course := disks.Course{Creates: creates, From: from, Life: 2 * time.Second}
 	var o disks.Played
 	var err error
 	if name == ticked {
-		o, err = place.PlayTicked(t.Context(), tick, refill, creates, from, life)
+		o, err = place.PlayTicked(t.Context(), tick, refill, course)
 	} else {
-		o, err = place.Play(t.Context(), creates, from, life)
+		o, err = place.Play(t.Context(), course)
 	}
 	if err != nil {
 		t.Fatal(err)

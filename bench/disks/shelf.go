@@ -17,7 +17,7 @@ import (
 // full copies that the node makes, and are on the shelf once refill has passed. To
 // claim one is a durable change of its record, as with a pool; a create that
 // finds none is the node's, whose pool is off meanwhile.
-func (p *Place) PlayTicked(ctx context.Context, rule Fixed, refill time.Duration, creates []time.Time, from time.Time, life time.Duration) (Played, error) {
+func (p *Place) PlayTicked(ctx context.Context, rule Fixed, refill time.Duration, c Course) (Played, error) {
 	if _, err := p.Node.SetPool(ctx, p.Image.ID, ready.Settings{Max: -1}); err != nil {
 		return Played{}, err
 	}
@@ -26,7 +26,7 @@ func (p *Place) PlayTicked(ctx context.Context, rule Fixed, refill time.Duration
 	defer stop()
 	tended := make(chan error, 1)
 	go func() { tended <- s.tend(tending) }()
-	played, err := p.play(ctx, s, creates, from, life)
+	played, err := p.play(ctx, s, c)
 	stop()
 	return played, errors.Join(err, <-tended)
 }

@@ -56,7 +56,7 @@ func caseChart(c *result.Case) template.HTML {
 	s := &svg{width: chartWidth, label: c.Title + ": a bar for each program"}
 	y := 0.0
 	for _, g := range groups {
-		s.text("group", "start", 0, y+22, g.title, "")
+		s.text("group", "start", 0, y+22, g.title)
 		top := y + groupHeight
 		for i, b := range g.bars {
 			drawBar(s, b, c.Metric, g.scale, top+float64(i)*rowHeight)
@@ -73,14 +73,16 @@ func caseChart(c *result.Case) template.HTML {
 
 func drawBar(s *svg, b bar, m result.Metric, scale, y float64) {
 	middle := y + rowHeight/2
-	s.text("label "+b.class, "end", labelWidth-12, middle+4.5, b.label, "")
-	s.rect("track", labelWidth, middle-barHeight/2, barsWidth, barHeight, 3, "")
+	s.text("label "+b.class, "end", labelWidth-12, middle+4.5, b.label)
+	in := box{labelWidth, middle - barHeight/2, barsWidth, barHeight}
+	s.rect("track", in, "")
 	if b.note != "" {
-		s.text("note", "start", labelWidth+8, middle+4.5, b.note, "")
+		s.text("note", "start", labelWidth+8, middle+4.5, b.note)
 		return
 	}
 	at := func(v float64) float64 { return labelWidth + v/scale*barsWidth }
-	s.rect("bar "+b.class, labelWidth, middle-barHeight/2, max(2, at(b.summary.Median)-labelWidth), barHeight, 3,
+	in.width = max(2, at(b.summary.Median)-labelWidth)
+	s.rect("bar "+b.class, in,
 		fmt.Sprintf("%s: median %s of %d, %s to %s", b.label, m.Format(b.summary.Median), b.summary.N, m.Format(b.summary.Min), m.Format(b.summary.Max)))
 	if b.summary.N > 1 {
 		s.line("whisker", at(b.summary.Min), middle, at(b.summary.Max), middle)
@@ -88,7 +90,7 @@ func drawBar(s *svg, b bar, m result.Metric, scale, y float64) {
 			s.dot("sample", at(v), middle, 2.6, m.Format(v))
 		}
 	}
-	s.text("value "+b.class, "start", labelWidth+barsWidth+12, middle+4.5, m.Format(b.summary.Median), b.more)
+	s.value(b.class, labelWidth+barsWidth+12, middle+4.5, m.Format(b.summary.Median), b.more)
 }
 
 func drawLimit(s *svg, g group, top, bottom float64) {
@@ -100,7 +102,7 @@ func drawLimit(s *svg, g group, top, bottom float64) {
 	} else if x < labelWidth+60 {
 		anchor = "start"
 	}
-	s.text("owed", anchor, x, top-10, g.owed, "")
+	s.text("owed", anchor, x, top-10, g.owed)
 }
 
 // chartGroups are one for each step and cache state; when one contender alone

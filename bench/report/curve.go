@@ -88,12 +88,12 @@ func curveChart(c *result.Case, all []curve, unit string) template.HTML {
 	s := &svg{width: chartWidth, height: curveTop + curveHeight + curveBottom, label: c.Title + ": a curve for each act"}
 	for v := 0.0; v <= p.top*1.001; v += step {
 		s.line("grid", curveLeft, p.y(v), curveLeft+curveWidth, p.y(v))
-		s.text("tick", "end", curveLeft-8, p.y(v)+4, c.Metric.Format(v), "")
+		s.text("tick", "end", curveLeft-8, p.y(v)+4, c.Metric.Format(v))
 	}
 	slices.Sort(sizes)
 	for _, at := range slices.Compact(sizes) {
 		s.line("grid", p.x(at), curveTop, p.x(at), curveTop+curveHeight)
-		s.text("tick", "middle", p.x(at), curveTop+curveHeight+18, thousands(at)+" "+unit, "")
+		s.text("tick", "middle", p.x(at), curveTop+curveHeight+18, thousands(at)+" "+unit)
 	}
 	for i, k := range all {
 		drawCurve(s, k, c.Metric, p, fmt.Sprintf("series%d", i%curveColors))
@@ -132,7 +132,7 @@ func drawNames(s *svg, all []curve, p plane) {
 	next := curveTop + curveHeight + labelGap
 	for _, n := range slices.Backward(names) {
 		y := min(n.y, next-labelGap)
-		s.text(fmt.Sprintf("name series%d", n.i%curveColors), "start", curveLeft+curveWidth+14, y+4.5, all[n.i].act, "")
+		s.text(fmt.Sprintf("name series%d", n.i%curveColors), "start", curveLeft+curveWidth+14, y+4.5, all[n.i].act)
 		next = y
 	}
 }

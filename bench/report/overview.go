@@ -55,22 +55,22 @@ func overview(r *result.Run) template.HTML {
 			class, name = "owed", "owed"
 		}
 		s.line(class, x(m), goalHead-6, x(m), y)
-		s.text("tick "+class, "middle", x(m), goalHead-13, name, "")
+		s.text("tick "+class, "middle", x(m), goalHead-13, name)
 	}
 	return s.html()
 }
 
 func drawGoal(s *svg, v verdict, g result.Goal, y float64, x func(float64) float64) {
 	middle := y + goalRow/2
-	s.text("mark "+v.Class, "middle", 8, middle+5, v.Mark, "")
-	s.text("label", "start", 24, middle+4.5, v.Text, "")
+	s.text("mark "+v.Class, "middle", 8, middle+5, v.Mark)
+	s.text("label", "start", 24, middle+4.5, v.Text)
 	if g.Value == nil {
-		s.text("note", "start", goalLabelWidth+8, middle+4.5, v.Value, "")
+		s.text("note", "start", goalLabelWidth+8, middle+4.5, v.Value)
 		return
 	}
 	at := x(margin(g, *g.Value))
 	s.line("stem "+v.Class, x(1), middle, at, middle)
 	s.line("spread "+v.Class, x(margin(g, g.Low)), middle, x(margin(g, g.High)), middle)
 	s.dot("goal "+v.Class, at, middle, 5.5, v.Value+", owed "+v.Owed)
-	s.text("value "+v.Class, "start", goalLabelWidth+goalAxisWidth+16, middle+4.5, g.Unit.Format(*g.Value), v.Owed)
+	s.value(v.Class, goalLabelWidth+goalAxisWidth+16, middle+4.5, g.Unit.Format(*g.Value), v.Owed)
 }

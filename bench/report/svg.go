@@ -20,9 +20,12 @@ func num(v float64) string {
 	return strings.TrimSuffix(s, ".0")
 }
 
-func (s *svg) rect(class string, x, y, w, h, radius float64, title string) {
-	fmt.Fprintf(&s.b, `<rect class="%s" x="%s" y="%s" width="%s" height="%s" rx="%s">`,
-		class, num(x), num(y), num(max(0, w)), num(h), num(radius))
+// box is a place in a drawing.
+type box struct{ x, y, width, height float64 }
+
+func (s *svg) rect(class string, in box, title string) {
+	fmt.Fprintf(&s.b, `<rect class="%s" x="%s" y="%s" width="%s" height="%s" rx="3">`,
+		class, num(in.x), num(in.y), num(max(0, in.width)), num(in.height))
 	s.title(title)
 	s.b.WriteString("</rect>\n")
 }
@@ -37,10 +40,14 @@ func (s *svg) dot(class string, x, y, radius float64, title string) {
 	s.b.WriteString("</circle>\n")
 }
 
-// text sets text at its baseline; anchor is start, middle or end. More is
-// appended in a muted tone.
-func (s *svg) text(class, anchor string, x, y float64, text, more string) {
-	fmt.Fprintf(&s.b, `<text class="%s" text-anchor="%s" x="%s" y="%s">%s`, class, anchor, num(x), num(y), template.HTMLEscapeString(text))
+// text sets text at its baseline; anchor is start, middle or end.
+func (s *svg) text(class, anchor string, x, y float64, text string) {
+	fmt.Fprintf(&s.b, `<text class="%s" text-anchor="%s" x="%s" y="%s">%s</text>`+"\n", class, anchor, num(x), num(y), template.HTMLEscapeString(text))
+}
+
+// value sets text from the start of its baseline, and more after it in a muted tone.
+func (s *svg) value(class string, x, y float64, text, more string) {
+	fmt.Fprintf(&s.b, `<text class="value %s" text-anchor="start" x="%s" y="%s">%s`, class, num(x), num(y), template.HTMLEscapeString(text))
 	if more != "" {
 		fmt.Fprintf(&s.b, `<tspan class="more" dx="8">%s</tspan>`, template.HTMLEscapeString(more))
 	}

@@ -33,33 +33,43 @@ const (
 func fetchCases() []bench.Case {
 	const sparse = " The holes of the file are zeros on the way: no reader can be faster than curl, that keeps nothing."
 	cases := []bench.Case{
-		fetchCase("zlib", "a zlib-compressed qcow2", "", "a-zlib.qcow2", "qcow2", 0.9, 2),
-		fetchCase("qcow2", "a qcow2", "", "a.qcow2", "qcow2", 0.9, 1),
-		fetchCase("vmdk", "a VMDK streamOptimized", "", "a-stream.vmdk", "vmdk", 0.9, 1),
-		fetchCase("raw", "a sparse raw image", sparse, "a.raw", "raw", 0.9, 1),
+		fetchCase(fetched{name: "zlib", what: "a zlib-compressed qcow2", image: "a-zlib.qcow2", format: "qcow2", owedFile: 0.9, owedCurl: 2}),
+		fetchCase(fetched{name: "qcow2", what: "a qcow2", image: "a.qcow2", format: "qcow2", owedFile: 0.9, owedCurl: 1}),
+		fetchCase(fetched{name: "vmdk", what: "a VMDK streamOptimized", image: "a-stream.vmdk", format: "vmdk", owedFile: 0.9, owedCurl: 1}),
+		fetchCase(fetched{name: "raw", what: "a sparse raw image", note: sparse, image: "a.raw", format: "raw", owedFile: 0.9, owedCurl: 1}),
 	}
 	return append(cases, fetchMany())
 }
 
-func fetchCase(name, what, note, image, format string, owedFile, owedCurl float64) bench.Case {
+// fetched is an image that is imported from a URL.
+type fetched struct {
+	name, what    string // of the case; in its title
+	note          string // after what it shows
+	image, format string
+
+	// What is owed against an import of the file, and against curl and qemu-img.
+	owedFile, owedCurl float64
+}
+
+func fetchCase(f fetched) bench.Case {
 	one := func(out string, grows bool, args ...string) map[string]bench.Command {
 		return map[string]bench.Command{fetchStep: {
-			Args: args, Reads: []string{"$CORPUS/" + image}, Writes: out, Grows: grows, Serves: "$CORPUS",
+			Args: args, Reads: []string{"$CORPUS/" + f.image}, Writes: out, Grows: grows, Serves: "$CORPUS",
 		}}
 	}
 	ours := func(name, source string, flags ...string) bench.Contender {
-		args := slices.Concat([]string{"store", "import", "--store", ourStore, "-f", format, "-o", "json"}, flags, []string{source})
+		args := slices.Concat([]string{"store", "import", "--store", ourStore, "-f", f.format, "-o", "json"}, flags, []string{source})
 		return bench.Contender{
 			Name: name, Program: bench.Ours, Setup: [][]string{{"store", "init", "--store", ourStore}},
 			Steps: one(ourStore, true, args...),
 		}
 	}
-	url := "$SERVER/" + image
+	url := "$SERVER/" + f.image
 	kept := func(name string, flags []string) bench.Contender {
 		out := "$SCRATCH/out"
 		steps := one(out, false, "-ec", strings.Join([]string{
 			"mkdir out", "curl -sSf -o out/fetched " + url,
-			"qemu-img convert -f " + format + " " + strings.Join(flags, " ") + " -O raw out/fetched out/out.raw", "rm out/fetched",
+			"qemu-img convert -f " + f.format + " " + strings.Join(flags, " ") + " -O raw out/fetched out/out.raw", "rm out/fetched",
 		}, "; "))
 		cmd := steps[fetchStep]
 		cmd.Check = bench.SameFile(out+"/out.raw", "$CORPUS/a.raw")
@@ -67,19 +77,19 @@ func fetchCase(name, what, note, image, format string, owedFile, owedCurl float6
 		return bench.Contender{Name: name, Program: "sh", Steps: steps}
 	}
 	return bench.Case{
-		Name: "fetch/" + name, Title: "Import of " + what + " over HTTP",
-		Shows:  "From a server on loopback, in ranges, beside an import of the file, and curl to a file that qemu-img converts to raw." + note,
+		Name: "fetch/" + f.name, Title: "Import of " + f.what + " over HTTP",
+		Shows:  "From a server on loopback, in ranges, beside an import of the file, and curl to a file that qemu-img converts to raw." + f.note,
 		Metric: result.Total, Caches: bothCaches, Steps: []string{fetchStep},
-		Needs: []string{image, "a.raw"},
+		Needs: []string{f.image, "a.raw"},
 		Contenders: []bench.Contender{
 			ours(bench.Ours, url, "--fetch-allow-http", "--fetch-allow", "127.0.0.0/8"),
-			ours(oursOfFile, "$CORPUS/"+image),
+			ours(oursOfFile, "$CORPUS/"+f.image),
 			kept(curlDirect, directFlags), kept(curlCached, cachedFlags),
 			{Name: curlNothing, Program: "curl", Steps: one("", false, "-sSf", "-o", "/dev/null", url)},
 		},
 		Goals: []bench.Goal{
-			{Text: "import of " + what + " over HTTP, against the file", Step: fetchStep, Metric: result.Total, Versus: []string{oursOfFile}, AtLeast: owedFile},
-			{Text: "import of " + what + " over HTTP, against curl and qemu-img", Step: fetchStep, Metric: result.Total, Versus: []string{curlDirect, curlCached}, AtLeast: owedCurl},
+			{Text: "import of " + f.what + " over HTTP, against the file", Step: fetchStep, Metric: result.Total, Versus: []string{oursOfFile}, AtLeast: f.owedFile},
+			{Text: "import of " + f.what + " over HTTP, against curl and qemu-img", Step: fetchStep, Metric: result.Total, Versus: []string{curlDirect, curlCached}, AtLeast: f.owedCurl},
 		},
 	}
 }
