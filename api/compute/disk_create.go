@@ -36,7 +36,7 @@ func (s *diskService) Create(ctx context.Context, req *computepb.CreateDiskReque
 // admitted.
 func (c *core) admitNewDisk(ctx context.Context, req *computepb.CreateDiskRequest, method provision.Method) admission {
 	return func(op string) (operation.Reservation, error) {
-		if err := c.admitDisk(ctx, req); err != nil {
+		if err := c.admitNew(ctx, auth.Disks, req); err != nil {
 			return operation.Reservation{}, err
 		}
 		key, _ := idempotencyKey(ctx) // which submit has looked at
@@ -73,21 +73,6 @@ func diskMethod(ctx context.Context, req *computepb.CreateDiskRequest) (provisio
 		return "", rules.Violation(methodHeader, "An empty disk is made in one way only")
 	}
 	return m, nil
-}
-
-// admitDisk lets an editor of a folder make a disk there of what he may use.
-func (c *core) admitDisk(ctx context.Context, req *computepb.CreateDiskRequest) error {
-	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor, auth.Disks); err != nil {
-		return err
-	}
-	var err error
-	switch {
-	case req.GetImageId() != "":
-		_, err = c.images.find(ctx, req.GetImageId(), auth.User)
-	case req.GetSnapshotId() != "":
-		_, err = c.snapshots.find(ctx, req.GetSnapshotId(), auth.User)
-	}
-	return err
 }
 
 // reserveDisk lists the disk that a request asks for, as reserveImage does with

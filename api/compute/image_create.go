@@ -46,16 +46,8 @@ func (c *core) admitNewImage(ctx context.Context, req *computepb.CreateImageRequ
 
 // admitImage lets an editor of a folder make an image there of what he may use.
 func (c *core) admitImage(ctx context.Context, req *computepb.CreateImageRequest) error {
-	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor, auth.Images); err != nil {
-		return err
-	}
-	var err error
-	switch {
-	case req.GetImageId() != "":
-		_, err = c.images.find(ctx, req.GetImageId(), auth.User)
-	case req.GetSnapshotId() != "":
-		_, err = c.snapshots.find(ctx, req.GetSnapshotId(), auth.User)
-	case req.GetDiskId() != "":
+	err := c.admitNew(ctx, auth.Images, req)
+	if err == nil && req.GetDiskId() != "" {
 		_, err = c.disks.find(ctx, req.GetDiskId(), auth.User)
 	}
 	return err

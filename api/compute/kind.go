@@ -56,6 +56,29 @@ type createRequest interface {
 	GetLabels() map[string]string
 }
 
+// sourcedRequest is what the create requests of images and disks have.
+type sourcedRequest interface {
+	GetFolderId() string
+	GetImageId() string
+	GetSnapshotId() string
+}
+
+// admitNew lets an editor of a folder make something of a kind there, of an image or
+// a snapshot that he may use.
+func (c *core) admitNew(ctx context.Context, kind auth.Kind, req sourcedRequest) error {
+	if err := allowFolder(ctx, req.GetFolderId(), auth.Editor, kind); err != nil {
+		return err
+	}
+	var err error
+	switch {
+	case req.GetImageId() != "":
+		_, err = c.images.find(ctx, req.GetImageId(), auth.User)
+	case req.GetSnapshotId() != "":
+		_, err = c.snapshots.find(ctx, req.GetSnapshotId(), auth.User)
+	}
+	return err
+}
+
 // describe says of a thing what a request does.
 func describe[I ~string](m *pool.Meta[I], req createRequest) {
 	m.Folder, m.Name, m.Description, m.Labels = pool.FolderID(req.GetFolderId()), req.GetName(), req.GetDescription(), req.GetLabels()
