@@ -51,6 +51,7 @@ type destination struct {
 	region   string
 	bucket   string
 	prefix   string
+	name     string // of the objects, after the prefix; set when they are sent
 	keys     *credentials.Credentials
 }
 

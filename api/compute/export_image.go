@@ -60,7 +60,7 @@ func (s *imageService) Export(ctx context.Context, req *computepb.ExportImageReq
 	id := req.GetImageId()
 	return s.submit(ctx, mutation{
 		kind: imageExport, description: "Export image", folder: s.images.folderOf(id), request: req,
-		admit: admitExport(ctx, s.core, s.images, id, req, &computepb.ExportImageMetadata{ImageId: id}),
+		admit: s.images.admitExport(ctx, s.export, id, req, &computepb.ExportImageMetadata{ImageId: id}),
 	})
 }
 
@@ -69,20 +69,20 @@ func (s *snapshotService) Export(ctx context.Context, req *computepb.ExportSnaps
 	id := req.GetSnapshotId()
 	return s.submit(ctx, mutation{
 		kind: snapshotExport, description: "Export snapshot", folder: s.snapshots.folderOf(id), request: req,
-		admit: admitExport(ctx, s.core, s.snapshots, id, req, &computepb.ExportSnapshotMetadata{SnapshotId: id}),
+		admit: s.snapshots.admitExport(ctx, s.export, id, req, &computepb.ExportSnapshotMetadata{SnapshotId: id}),
 	})
 }
 
 // admitExport lets a user of a thing that is ready send it where the node sends
 // things to.
-func admitExport[T any](ctx context.Context, c *core, k *kind[T], id string, req exportRequest, metadata proto.Message) admission {
+func (k *kind[T]) admitExport(ctx context.Context, e *exporter, id string, req exportRequest, metadata proto.Message) admission {
 	return func(string) (operation.Reservation, error) {
 		_, err := k.find(ctx, id, auth.User)
 		if err == nil {
 			err = k.check(id, pool.Edit{})
 		}
 		if err == nil {
-			_, err = c.export.destination(req)
+			_, err = e.destination(req)
 		}
 		return operation.Reservation{ResourceID: id, Metadata: metadata}, err
 	}
@@ -125,7 +125,8 @@ func (c *core) runExport(ctx context.Context, op *operation.Running, req exportR
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	key, err := c.export.send(ctx, d, m.ID+"/"+op.ID(), content, m, op.Progress)
+	d.name = m.ID + "/" + op.ID()
+	key, err := c.export.send(ctx, d, content, m, op.Progress)
 	if err != nil {
 		return nil, err
 	}

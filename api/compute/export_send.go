@@ -27,7 +27,7 @@ const (
 
 // send puts an image as a qcow2, and then its manifest, whose key it returns: the
 // manifest is there when everything is. When it fails, nothing is left.
-func (e *exporter) send(ctx context.Context, d destination, name string, content qcow2.Content, m manifest, progress func(done, total int64)) (key string, err error) {
+func (e *exporter) send(ctx context.Context, d destination, content qcow2.Content, m manifest, progress func(done, total int64)) (key string, err error) {
 	client, transport, err := e.client(d)
 	if err != nil {
 		return "", err
@@ -37,7 +37,7 @@ func (e *exporter) send(ctx context.Context, d destination, name string, content
 	if err != nil {
 		return "", err
 	}
-	u := &upload{client: client, bucket: d.bucket, file: d.prefix + name + ".qcow2", manifest: d.prefix + name + ".json"}
+	u := &upload{client: client, bucket: d.bucket, file: d.prefix + d.name + ".qcow2", manifest: d.prefix + d.name + ".json"}
 	if err := u.put(ctx, view, m, progress); err != nil {
 		return "", errors.Join(storageError(ctx, err), u.undo(ctx))
 	}

@@ -19,7 +19,7 @@ func findImage(ctx context.Context, n *pool.Node, id string, need auth.Role) (po
 	if err != nil {
 		return img, err
 	}
-	return img, allowed(ctx, auth.Images, id, need, img.Folder, img.Bindings)
+	return img, hidden("image", id, auth.Allow(ctx, need, auth.Images, img.Folder, img.Bindings))
 }
 
 // findDisk is findImage for disks.
@@ -31,12 +31,7 @@ func findDisk(ctx context.Context, n *pool.Node, id string, need auth.Role) (poo
 	if err != nil {
 		return d, err
 	}
-	return d, allowed(ctx, auth.Disks, id, need, d.Folder, d.Bindings)
-}
-
-// allowed says whether the caller has a role on a thing.
-func allowed(ctx context.Context, kind auth.Kind, id string, need auth.Role, folder pool.FolderID, bindings []pool.Binding) error {
-	return hidden(string(kind), id, auth.Allow(ctx, need, kind, folder, bindings))
+	return d, hidden("disk", id, auth.Allow(ctx, need, auth.Disks, d.Folder, d.Bindings))
 }
 
 // allowedFolder says whether the caller has a role on a folder for things of a kind.
