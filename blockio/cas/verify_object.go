@@ -52,7 +52,7 @@ func segmentCheck(id SegmentID) func(context.Context, *chunkVerifier, []byte) (v
 		}
 		for at := 0; at < len(dir.entries); {
 			n := batch(dir.entries[at:], len(buf))
-			if err := v.verifyBatch(ctx, dir, at, at+n, buf, &r); err != nil {
+			if err := v.verifyBatch(ctx, dir.id, dir.wants(at, n, buf), &r); err != nil {
 				return r, err
 			}
 			at += n
@@ -80,16 +80,23 @@ func batch(entries []entry, most int) int {
 	return len(entries)
 }
 
-// verifyBatch reads some chunks at once; when that fails each of its own, to tell
-// which are wrong. The error is that of the context.
-func (v *chunkVerifier) verifyBatch(ctx context.Context, dir *directory, from, to int, buf []byte, r *verified) error {
-	wants := make([]want, 0, to-from)
-	stored := 0
-	for i := from; i < to; i++ {
-		e := dir.entries[i]
-		wants = append(wants, want{location: location{dir.id, uint32(i), e}, dst: buf[:e.raw:e.raw]})
+// wants are n chunks from the one at, one after another in a buffer.
+func (d *directory) wants(at, n int, buf []byte) []want {
+	wants := make([]want, n)
+	for i := range wants {
+		e := d.entries[at+i]
+		wants[i] = want{location: location{d.id, uint32(at + i), e}, dst: buf[:e.raw:e.raw]}
 		buf = buf[e.raw:]
-		stored += int(e.size())
+	}
+	return wants
+}
+
+// verifyBatch reads some chunks of a segment at once; when that fails each of its own,
+// to tell which are wrong. The error is that of the context.
+func (v *chunkVerifier) verifyBatch(ctx context.Context, id SegmentID, wants []want, r *verified) error {
+	stored := 0
+	for _, w := range wants {
+		stored += int(w.size())
 	}
 	if err := v.opts.Limit.Wait(ctx, stored); err != nil {
 		return err
@@ -105,11 +112,11 @@ func (v *chunkVerifier) verifyBatch(ctx context.Context, dir *directory, from, t
 		}
 		if err == nil {
 			if got := identify(w.dst); got != w.id {
-				err = corrupt(dir.id.object(), int64(w.off), "chunk is %v, expected %v", got, w.id)
+				err = corrupt(id.object(), int64(w.off), "chunk is %v, expected %v", got, w.id)
 			}
 		}
 		if err != nil {
-			r.add(dir.id.object(), int64(w.off), w.size(), err)
+			r.add(id.object(), int64(w.off), w.size(), err)
 		}
 		r.chunks++
 		r.bytes += w.size()
