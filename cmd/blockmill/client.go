@@ -52,29 +52,36 @@ type viewed interface {
 	table(w io.Writer)
 }
 
+// ending is how a mutation ends.
+type ending struct {
+	act      string        // as its progress is called
+	response proto.Message // takes the response; nil when there is none
+	show     func() viewed // makes of the response what is printed, if anything is
+}
+
 // finish prints the result of a mutation: the operation as it is with --async,
-// else what show makes of the response at its end.
-func (a *app) finish(ctx context.Context, c *remote.Client, op *operation.Operation, mode finishFlags, act string, response proto.Message, show func() viewed) error {
+// else what its end has to show.
+func (a *app) finish(ctx context.Context, c *remote.Client, op *operation.Operation, mode finishFlags, end ending) error {
 	if mode.async {
 		v := viewOperation(op)
 		return a.print(v, v.table)
 	}
-	report, stop := a.showProgress(act)
+	report, stop := a.showProgress(end.act)
 	op, err := c.Wait(ctx, op, report)
 	stop()
 	if err != nil {
 		return err
 	}
-	if response == nil {
+	if end.response == nil {
 		return nil
 	}
-	if err := op.GetResponse().UnmarshalTo(response); err != nil {
+	if err := op.GetResponse().UnmarshalTo(end.response); err != nil {
 		return fmt.Errorf("read response of operation %s: %w", op.Id, err)
 	}
-	if show == nil {
+	if end.show == nil {
 		return nil
 	}
-	v := show()
+	v := end.show()
 	return a.print(v, v.table)
 }
 

@@ -68,7 +68,7 @@ large as what it is made from, which is its size when none is given.`,
 				op, err := f.begin(cmd.Context(), c)
 				if err == nil {
 					got := new(compute.Disk)
-					err = a.finish(cmd.Context(), c, op, f.finish, "create", got, func() viewed { return viewDisk(got) })
+					err = a.finish(cmd.Context(), c, op, f.finish, ending{"create", got, func() viewed { return viewDisk(got) }})
 				}
 				if err != nil {
 					return fmt.Errorf("create disk %s: %w", f.name, err)

@@ -46,7 +46,7 @@ takes milliseconds.`,
 				op, err := f.begin(cmd.Context(), c)
 				if err == nil {
 					got := new(compute.Image)
-					err = a.finish(cmd.Context(), c, op, f.finish, "import", got, func() viewed { return viewImage(got) })
+					err = a.finish(cmd.Context(), c, op, f.finish, ending{"import", got, func() viewed { return viewImage(got) }})
 				}
 				if err != nil {
 					return fmt.Errorf("create image %s: %w", f.name, err)

@@ -41,7 +41,7 @@ func (a *app) imageExportCommand() *cobra.Command {
 				op, err := c.Images.Export(cmd.Context(), req)
 				if err == nil {
 					got := new(compute.ExportResponse)
-					err = a.finish(cmd.Context(), c, op, mode, "export", got, func() viewed { return exportView{got.Bucket, got.ManifestKey} })
+					err = a.finish(cmd.Context(), c, op, mode, ending{"export", got, func() viewed { return exportView{got.Bucket, got.ManifestKey} }})
 				}
 				if err != nil {
 					return fmt.Errorf("export image %s: %w", args[0], err)

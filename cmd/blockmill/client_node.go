@@ -94,7 +94,7 @@ func (a *app) onNode(w nodeWork) *cobra.Command {
 			return a.withDaemon(cmd.Context(), func(c *remote.Client) error {
 				op, err := w.begin(cmd.Context(), c)
 				if err == nil {
-					err = a.finish(cmd.Context(), c, op, mode, w.name, w.report, nil)
+					err = a.finish(cmd.Context(), c, op, mode, ending{act: w.name, response: w.report})
 				}
 				if err == nil && !mode.async {
 					err = w.show()

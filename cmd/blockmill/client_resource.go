@@ -99,7 +99,7 @@ func (r resource[T]) deleteCommand(a *app) *cobra.Command {
 						op, err = r.remove(cmd.Context(), c, t)
 					}
 					if err == nil {
-						err = a.finish(cmd.Context(), c, op, mode, "delete", nil, nil)
+						err = a.finish(cmd.Context(), c, op, mode, ending{act: "delete"})
 					}
 					if err != nil {
 						return fmt.Errorf("delete %s %s: %w", r.noun, arg, err)

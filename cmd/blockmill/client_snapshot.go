@@ -57,7 +57,7 @@ the disk was made is read, where the file system can tell.`,
 				}
 				if err == nil {
 					got := new(compute.Snapshot)
-					err = a.finish(cmd.Context(), c, op, mode, "snapshot", got, func() viewed { return viewSnapshot(got) })
+					err = a.finish(cmd.Context(), c, op, mode, ending{"snapshot", got, func() viewed { return viewSnapshot(got) }})
 				}
 				if err != nil {
 					return fmt.Errorf("create snapshot of disk %s: %w", disk, err)

@@ -66,7 +66,7 @@ replaced as a whole.`, r.noun),
 func (a *app) update(cmd *cobra.Command, c *remote.Client, mode finishFlags, begin func() (*operation.Operation, proto.Message, func() viewed, error), object string) error {
 	op, response, show, err := begin()
 	if err == nil {
-		err = a.finish(cmd.Context(), c, op, mode, "update", response, show)
+		err = a.finish(cmd.Context(), c, op, mode, ending{"update", response, show})
 	}
 	if err != nil {
 		return fmt.Errorf("update %s: %w", object, err)

@@ -10,11 +10,16 @@ import (
 	"github.com/blockmill/blockmill/convert"
 )
 
+// convertFlags are the flags of convert.
+type convertFlags struct {
+	src    sourceFlags
+	dst    targetFlags
+	run    runFlags
+	expect expectFlag
+}
+
 func (a *app) convertCommand() *cobra.Command {
-	var src sourceFlags
-	var dst targetFlags
-	var run runFlags
-	var expect expectFlag
+	var f convertFlags
 	cmd := &cobra.Command{
 		Use:   "convert [-f FMT] [-O FMT] SRC DST",
 		Short: "Convert an image to another format",
@@ -35,37 +40,37 @@ public have to be allowed.`,
   blockmill convert -f vmdk --extent disk-s001.vmdk --extent disk-s002.vmdk disk.vmdk disk.raw`,
 		Args: cobra.ExactArgs(2),
 		RunE: a.runs(func(cmd *cobra.Command, args []string) error {
-			return a.convert(cmd.Context(), args[0], args[1], src, dst, run, expect)
+			return a.convert(cmd.Context(), args[0], args[1], f)
 		}),
 	}
-	src.add(cmd)
-	dst.add(cmd)
-	run.add(cmd)
-	expect.add(cmd)
+	f.src.add(cmd)
+	f.dst.add(cmd)
+	f.run.add(cmd)
+	f.expect.add(cmd)
 	return cmd
 }
 
-func (a *app) convert(ctx context.Context, from, to string, src sourceFlags, dst targetFlags, run runFlags, expect expectFlag) error {
+func (a *app) convert(ctx context.Context, from, to string, f convertFlags) error {
 	start := time.Now()
-	dst.direct = src.direct
-	opts, err := dst.options()
+	opts, err := f.dst.options()
 	if err == nil {
-		err = expect.validate()
+		err = f.expect.validate()
 	}
 	if err != nil {
 		return err
 	}
-	s, err := a.openSource(ctx, from, src)
+	s, err := a.openSource(ctx, from, f.src)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	t, err := openTarget(to, s.Size(), opts, dst.direct, append(src.extents, from)...)
+	how := writing{f.src.direct, opts, f.run, f.expect, "convert"}
+	t, err := openTarget(to, s.Size(), how.create, how.direct, append(f.src.extents, from)...)
 	if err != nil {
 		return err
 	}
 	defer t.discard()
-	if err := a.write(ctx, t, s, opts, run, expect, "convert"); err != nil {
+	if err := a.write(ctx, t, s, how); err != nil {
 		return fmt.Errorf("convert %s to %s: %w", s.name, to, err)
 	}
 	result := struct {
@@ -80,16 +85,25 @@ func (a *app) convert(ctx context.Context, from, to string, src sourceFlags, dst
 	return nil
 }
 
+// writing is how an image is written.
+type writing struct {
+	direct directMode // of the target
+	create convert.CreateOptions
+	run    runFlags
+	expect expectFlag
+	act    string // as its progress is called
+}
+
 // write copies an image into a target and commits it.
-func (a *app) write(ctx context.Context, t *target, img convert.Image, create convert.CreateOptions, run runFlags, expect expectFlag, act string) error {
-	opts, stop := a.options(run, act)
+func (a *app) write(ctx context.Context, t *target, img convert.Image, how writing) error {
+	opts, stop := a.options(how.run, how.act)
 	defer stop()
-	create.Arena = opts.Arena
-	w, err := convert.Create(t.dev, img.Size(), create)
+	how.create.Arena = opts.Arena
+	w, err := convert.Create(t.dev, img.Size(), how.create)
 	if err != nil {
 		return err
 	}
-	if err := convert.Copy(ctx, expect.writer(w, img.Size()), img, opts); err != nil {
+	if err := convert.Copy(ctx, how.expect.writer(w, img.Size()), img, opts); err != nil {
 		return err
 	}
 	return t.commit()

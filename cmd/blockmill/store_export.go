@@ -47,7 +47,7 @@ digest under which the store has it.`,
 					return err
 				}
 				start := time.Now()
-				if err := a.exportImage(cmd.Context(), store, img, args[1], opts, dst.direct, run); err != nil {
+				if err := a.exportImage(cmd.Context(), store, img, args[1], writing{direct: dst.direct, create: opts, run: run, act: "export"}); err != nil {
 					return err
 				}
 				result = exported{
@@ -70,16 +70,16 @@ digest under which the store has it.`,
 	return cmd
 }
 
-func (a *app) exportImage(ctx context.Context, store *openStore, img pool.Image, path string, opts convert.CreateOptions, direct directMode, run runFlags) (err error) {
+func (a *app) exportImage(ctx context.Context, store *openStore, img pool.Image, path string, how writing) (err error) {
 	src, err := store.OpenImage(ctx, img.Manifest)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	t, err := openTarget(path, src.Size(), opts, direct)
+	t, err := openTarget(path, src.Size(), how.create, how.direct)
 	if err != nil {
 		return err
 	}
 	defer t.discard()
-	return a.write(ctx, t, src, opts, run, expectFlag{}, "export")
+	return a.write(ctx, t, src, how)
 }

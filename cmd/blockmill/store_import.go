@@ -61,7 +61,7 @@ does not, the store is as it was.`,
 				if err = catalog.Available(name); err != nil {
 					return err
 				}
-				result, err = a.importImage(cmd.Context(), store, catalog, s, name, run, expect)
+				result, err = a.importImage(cmd.Context(), store, catalog, importing{s, name, run, expect})
 				return err
 			})
 			if err != nil {
@@ -79,31 +79,39 @@ does not, the store is as it was.`,
 	return cmd
 }
 
+// importing is an import.
+type importing struct {
+	source *source
+	name   string
+	run    runFlags
+	expect expectFlag
+}
+
 // importImage stores an image and lists it. The session stays open until the
 // record is written, so that no collection takes the image in between.
-func (a *app) importImage(ctx context.Context, store *openStore, catalog *pool.Catalog, s *source, name string, run runFlags, expect expectFlag) (result imported, err error) {
+func (a *app) importImage(ctx context.Context, store *openStore, catalog *pool.Catalog, in importing) (result imported, err error) {
 	start := time.Now()
 	session, err := store.Begin(ctx)
 	if err != nil {
 		return imported{}, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	opts, stop := a.options(run, "import")
+	opts, stop := a.options(in.run, "import")
 	defer stop()
-	info, err := convert.Import(ctx, session, s, opts)
+	info, err := convert.Import(ctx, session, in.source, opts)
 	if err == nil {
-		err = expect.check(info.Digest)
+		err = in.expect.check(info.Digest)
 	}
 	if err != nil {
 		return imported{}, err
 	}
 	img, err := catalog.Add(ctx, pool.Image{
-		Meta: pool.Meta[pool.ImageID]{Name: name, CreatedAt: start.UTC().Truncate(time.Second)},
+		Meta: pool.Meta[pool.ImageID]{Name: in.name, CreatedAt: start.UTC().Truncate(time.Second)},
 		Contents: pool.Contents{
 			Digest: info.Digest, Manifest: info.ID,
 			VirtualSize: info.Size, StorageSize: info.DataBytes, Chunks: info.Chunks,
 		},
-		Format: s.format,
+		Format: in.source.format,
 	})
 	return imported{
 		ID: img.ID, Name: img.Name, Digest: img.Digest,
