@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 )
 
 // client asks one server for one source. It is safe for concurrent use.
@@ -193,10 +194,21 @@ func checkAnswer(resp *http.Response) error {
 	return nil
 }
 
-// discard ends a response whose body nobody wants, with a little patience for the
-// sake of the connection.
+// What a body that nobody wants is read of, and for how long, for the sake of the
+// connection.
+const (
+	discardBytes = 4 << 10
+	discardTime  = time.Second
+)
+
+// discard ends a response whose body nobody wants. After a 101 there is no body, but
+// a connection that knows no context.
 func discard(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	if resp.StatusCode != http.StatusSwitchingProtocols && !resp.Close && resp.ContentLength <= discardBytes {
+		patience := time.AfterFunc(discardTime, func() { _ = resp.Body.Close() })
+		_, _ = io.CopyN(io.Discard, resp.Body, discardBytes) // what is wrong with it is no matter
+		patience.Stop()
+	}
 	_ = resp.Body.Close()
 }
 

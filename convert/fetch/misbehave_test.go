@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -425,6 +426,56 @@ func TestMisbehave(t *testing.T) {
 				case err != nil && strings.Contains(err.Error(), "deadbeef"):
 					t.Errorf("the error shows the signature: %v", err)
 				}
+			}
+		})
+	}
+}
+
+// TestSilentBodies has servers send a header and nothing after it where the body is
+// not wanted: the client leaves, and does not wait for it.
+func TestSilentBodies(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		head string
+		want error // nil: the second request is answered well
+	}{
+		{"101", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", fetch.ErrProtocol},
+		{"302", "HTTP/1.1 302 Found\r\nLocation: /else\r\nContent-Length: 100\r\n\r\n", nil},
+		{"302, chunked", "HTTP/1.1 302 Found\r\nLocation: /else\r\nTransfer-Encoding: chunked\r\n\r\n", nil},
+		{"302, no end", "HTTP/1.1 302 Found\r\nLocation: /else\r\nConnection: close\r\n\r\n", nil},
+		{"302, long", "HTTP/1.1 302 Found\r\nLocation: /else\r\nContent-Length: 100000000\r\n\r\n", nil},
+		{"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n", fetch.ErrGone},
+		{"503", "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\n", nil},
+		{"encoding", "HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\nContent-Range: bytes 0-99/100\r\nContent-Length: 100\r\n\r\n", fetch.ErrProtocol},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			left := make(chan error, 1)
+			s := newServer(t, content(100_000, 1))
+			s.handler = func(s *server, n int64, w http.ResponseWriter, r *http.Request) {
+				if n > 1 {
+					s.good(n, w, r)
+					return
+				}
+				wire(1, func(c net.Conn, _ *server, _, _ int64) {
+					_, _ = io.WriteString(c, tt.head)
+					_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+					_, err := c.Read(make([]byte, 1))
+					left <- err
+				})(s, n, w, r)
+			}
+			opts := local()
+			opts.MaxRedirects = 1
+			src, err := fetch.Open(t.Context(), s.URL, opts)
+			if !errors.Is(err, tt.want) {
+				t.Errorf("error %v, want %v", err, tt.want)
+			}
+			if err == nil {
+				src.Close()
+			}
+			if err := <-left; errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the client waits for the body")
 			}
 		})
 	}
