@@ -26,6 +26,7 @@ func FuzzCopy(f *testing.F) {
 		f.Add(create(f, img, opts), false)
 	}
 	f.Add([]byte("# Disk DescriptorFile\nversion=1\n"), false)
+	f.Add([]byte("#\nversion=1\n"), false)
 	f.Add(make([]byte, 4096), true)
 	f.Fuzz(func(t *testing.T, data []byte, raw bool) {
 		var format convert.Format

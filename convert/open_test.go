@@ -46,6 +46,12 @@ func TestDetect(t *testing.T) {
 		{"zstd", file(size, map[int]string{0: "\x28\xb5\x2f\xfd"}), "", "zstd"},
 		{"tar", file(size, map[int]string{257: "ustar\x0000"}), "", "tar"},
 		{"descriptor", []byte("# Disk DescriptorFile\nversion=1\n"), "", "text descriptor"},
+		{"descriptor in small letters", []byte("# disk descriptorfile\nCID=1\n"), "", "text descriptor"},
+		{"descriptor after comments", []byte("# a\n#\n \r\n\nversion=1\n"), "", "text descriptor"},
+		{"descriptor without comments", file(size, map[int]string{0: "version=3\r\n"}), "", "text descriptor"},
+		{"descriptor with spaces", file(size, map[int]string{0: "#\n\tVersion = 1\n"}), "", "text descriptor"},
+		{"comments alone", file(size, map[int]string{0: "#!/bin/sh\necho version=1\n"}), "", "no known signature"},
+		{"version far away", file(size, map[int]string{0: strings.Repeat("#\n", 1<<10) + "version=1\n"}), "", "no known signature"},
 		{"two heads", file(size, map[int]string{0: "QFI\xfb", 0x40: "\x7f\x10\xda\xbe"}), "", "qcow2 and vdi"},
 		{"head and tail", file(size, map[int]string{0: "KDMV", size - 512: "conectix"}), "", "vmdk and vhd"},
 		{"qcow2 and iso", file(size, map[int]string{0: "QFI\xfb", 0x8001: "CD001"}), "", "qcow2 and iso"},
@@ -85,13 +91,15 @@ func TestOpenDeclared(t *testing.T) {
 		{"raw that is vhd", convert.Raw, file(size, map[int]string{size - 512: "conectix"}), true},
 		{"raw that is gzip", convert.Raw, file(size, map[int]string{0: "\x1f\x8b\x08"}), true},
 		{"raw that is a descriptor", convert.Raw, file(size, map[int]string{0: "# Disk DescriptorFile"}), true},
+		{"raw that is a descriptor for QEMU", convert.Raw, file(size, map[int]string{0: "#\nversion=1\n"}), true},
+		{"no format, a descriptor for QEMU", "", file(size, map[int]string{0: "#\nversion=1\n"}), true},
 		{"qcow2 that is nothing", convert.QCOW2, file(size, nil), true},
 		{"qcow2 that is vmdk", convert.QCOW2, file(size, map[int]string{0: "KDMV"}), true},
 		{"vmdk that is qcow2 too", convert.VMDK, file(size, map[int]string{0: "KDMV", 0x40: "\x7f\x10\xda\xbe"}), true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			img, format, err := convert.Open(bytes.NewReader(tt.file), int64(len(tt.file)), tt.declare, convert.OpenOptions{})
+			img, format, err := convert.Open(bytes.NewReader(tt.file), int64(len(tt.file)), tt.declare, convert.OpenOptions{UnsignedRaw: true})
 			if tt.refused != badimage.Is(err) {
 				t.Fatalf("error %v, want a refusal: %v", err, tt.refused)
 			}

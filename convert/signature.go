@@ -30,6 +30,8 @@ type signature struct {
 	class class
 	at    int64
 	mark  string
+	// bears looks at what is in the mark's place, instead of a mark.
+	bears func(p []byte) bool
 	// format is set for the containers that can be read.
 	format Format
 }
@@ -39,6 +41,9 @@ const vmdkDescriptor = "vmdk text descriptor"
 
 // tail is how much of a file's end is looked at.
 const tail = 512
+
+// head is how much of a file's beginning is looked at.
+const head = 2 << 10
 
 // signatures is the whole of what is recognised. Places: the beginning, 0x40
 // (VDI), 257 (tar), 0x8001 (ISO 9660) and the last 512 bytes (VHD, DMG).
@@ -70,7 +75,7 @@ func signatures() []signature {
 		{name: "rar", class: wrapper, at: 0, mark: "Rar!\x1a\x07"},
 		{name: "tar", class: wrapper, at: 257, mark: "ustar"},
 
-		{name: vmdkDescriptor, class: text, at: 0, mark: "# Disk DescriptorFile"},
+		{name: vmdkDescriptor, class: text, at: 0, bears: describes},
 		{name: "json text descriptor", class: text, at: 0, mark: "json:"},
 		{name: "xml text", class: text, at: 0, mark: "<?xml"},
 		{name: "html text", class: text, at: 0, mark: "<!DOCTYPE"},
@@ -97,18 +102,30 @@ func find(src io.ReaderAt, size int64) ([]signature, error) {
 			continue
 		}
 		if places[at] == nil {
-			p := make([]byte, min(32, size-at))
+			n := int64(32)
+			if at == 0 {
+				n = head
+			}
+			p := make([]byte, min(n, size-at))
 			if err := readFull(src, p, at); err != nil {
 				return nil, err
 			}
 			places[at] = p
 		}
-		if bytes.HasPrefix(places[at], []byte(sig.mark)) {
+		if sig.borne(places[at]) {
 			seen[sig.name] = true
 			found = append(found, sig)
 		}
 	}
 	return found, nil
+}
+
+// borne says whether p, which is in the signature's place, bears it.
+func (s signature) borne(p []byte) bool {
+	if s.bears != nil {
+		return s.bears(p)
+	}
+	return bytes.HasPrefix(p, []byte(s.mark))
 }
 
 // readable gives the format of a signature's bearer, or refuses it by name.
