@@ -480,3 +480,46 @@ func TestSilentBodies(t *testing.T) {
 		})
 	}
 }
+
+// TestEchoedSecret has servers put a long signature into what messages quote and
+// what a source is held to.
+func TestEchoedSecret(t *testing.T) {
+	t.Parallel()
+	secret := fmt.Sprintf("%x", content(256, 5))
+	shows := func(text string) bool {
+		for i := 0; i+secretShown <= len(secret); i++ {
+			if strings.Contains(text, secret[i:i+secretShown]) {
+				return true
+			}
+		}
+		return strings.Contains(text, "swordfis")
+	}
+	query := "/?token=swordfish&X-Goog-Signature=" + secret
+	for name, before := range map[string]string{"Content-Range": "", "Content-Encoding": "", "Content-Type": "multipart/", "Etag": ""} {
+		for _, value := range []string{secret, secret[:80], secret[100:131], `"` + secret + `"`, strings.Repeat("x", 72-len(before)) + "swordfish"} {
+			s := newServer(t, content(300_000, 1))
+			s.handler = header(2, func(h http.Header, _, _, _ int64) {
+				h.Set(name, before+value)
+			})
+			src, err := fetch.Open(t.Context(), s.URL+query, local())
+			if err == nil {
+				_, err = readAll(src, 50_000)
+			}
+			if err == nil || shows(err.Error()) {
+				t.Errorf("%s of %d bytes: error %v", name, len(value), err)
+			}
+		}
+	}
+	s := newServer(t, content(300_000, 1))
+	s.etag = `"` + secret + `"`
+	if pin := mustOpen(t, s.URL+query, local()).Pin(); pin == "" || shows(pin) {
+		t.Errorf("pin %q", pin)
+	}
+	s.etag = `"` + secret[:20] + `"`
+	if pin := mustOpen(t, s.URL+query, local()).Pin(); pin == "" || shows(pin) {
+		t.Errorf("pin %q", pin)
+	}
+}
+
+// secretShown is how much of a secret gives it away.
+const secretShown = 16

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"strings"
@@ -59,13 +60,14 @@ func (p pin) check(h http.Header) error {
 	return nil
 }
 
-// String identifies the version of a source; "" when nothing does.
+// String identifies the version of a source; "" when nothing does. What the server
+// said is hashed, since it may hold the URL's secrets.
 func (p pin) String() string {
 	switch {
 	case p.etag != "":
-		return fmt.Sprintf("size %d, etag %+q", p.size, p.etag)
+		return fmt.Sprintf("size %d, etag %x", p.size, sha256.Sum256([]byte(p.etag)))
 	case p.modified != "":
-		return fmt.Sprintf("size %d, modified %+q", p.size, p.modified)
+		return fmt.Sprintf("size %d, modified %x", p.size, sha256.Sum256([]byte(p.modified)))
 	}
 	return ""
 }

@@ -147,7 +147,7 @@ func (s *Source) attempt() ([]byte, error) {
 func (s *Source) Size() int64 { return s.pin.size }
 
 // Pin identifies the version that the source is held to, without secrets: its
-// place, size and tag or date. It is empty when nothing identifies a version:
+// place, its size and a hash of its tag or date. It is empty when nothing identifies a version:
 // then no later Open can be known to give the same bytes.
 func (s *Source) Pin() string {
 	if s.pin.String() == "" {

@@ -75,12 +75,17 @@ func redact(u *url.URL) string {
 	return p.String()
 }
 
-// secrets are the parts of URLs that must not be seen, as they are and decoded.
+// secrets are the parts of URLs that must not be seen, as they are, decoded and
+// quoted. Long ones are there in pieces, so that a part of one is found too.
 type secrets []string
 
-// minSecret is the shortest part that is taken for a secret: shorter ones are in
-// every text.
-const minSecret = 6
+const (
+	// minSecret is the shortest part that is taken for a secret: shorter ones
+	// are in every text.
+	minSecret = 6
+	// secretPiece is the length of pieces.
+	secretPiece = 16
+)
 
 func (s secrets) with(u *url.URL) secrets {
 	parts := []string{u.RawQuery}
@@ -93,9 +98,27 @@ func (s secrets) with(u *url.URL) secrets {
 	}
 	all := slices.Clone(s)
 	for _, p := range parts {
-		if len(p) >= minSecret && !slices.Contains(all, p) {
-			all = append(all, p)
+		quoted := strconv.QuoteToASCII(p)
+		for _, form := range []string{p, quoted[1 : len(quoted)-1]} {
+			for _, piece := range pieces(form) {
+				if len(piece) >= minSecret && !slices.Contains(all, piece) {
+					all = append(all, piece)
+				}
+			}
 		}
+	}
+	return all
+}
+
+// pieces cuts a text that is longer than one, without what remains at its end: that
+// may be in any text.
+func pieces(text string) []string {
+	if len(text) <= secretPiece {
+		return []string{text}
+	}
+	var all []string
+	for ; len(text) >= secretPiece; text = text[secretPiece:] {
+		all = append(all, text[:secretPiece])
 	}
 	return all
 }
