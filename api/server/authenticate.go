@@ -30,13 +30,15 @@ func isPublic(method string) bool {
 
 // authenticated puts the caller's subject into the context.
 func (s *Server) authenticated(ctx context.Context, method string) (context.Context, error) {
-	subject, err := s.opts.Authenticator.Authenticate(peerFrom(ctx))
+	caller := peerFrom(ctx)
+	subject, err := s.opts.Authenticator.Authenticate(caller)
 	if err != nil {
 		if isPublic(method) {
 			return ctx, nil
 		}
 		return ctx, fmt.Errorf("%s: %w", method, err)
 	}
+	s.newcomers.remove(caller.Connection)
 	return auth.NewContext(ctx, subject), nil
 }
 

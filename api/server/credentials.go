@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 
@@ -14,12 +15,13 @@ import (
 
 // transport makes a gRPC connection of one of a Listener: with TLS when that
 // wants it, and with its peer as the connection's authentication.
-type transport struct{}
+type transport struct{ patience time.Duration } // with answers that are not taken
 
 // peerInfo is what a gRPC connection knows of its peer.
 type peerInfo struct {
 	credentials.CommonAuthInfo
-	peer auth.Peer
+	peer    auth.Peer
+	answers *answering
 }
 
 // AuthType is of credentials.AuthInfo.
@@ -27,7 +29,7 @@ func (peerInfo) AuthType() string { return "blockmill" }
 
 var errClientSide = errors.New("these are a server's credentials")
 
-func (transport) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (t transport) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	c, ok := raw.(*conn)
 	if !ok {
 		return nil, nil, fmt.Errorf("connection of %T: %w", raw, auth.ErrUnauthenticated)
@@ -35,7 +37,8 @@ func (transport) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, 
 	info := peerInfo{peer: c.peer}
 	if c.tls == nil {
 		info.SecurityLevel = credentials.NoSecurity
-		return c, info, nil
+		info.answers = newAnswering(c, t.patience)
+		return info.answers, info, nil
 	}
 	secure, tlsInfo, err := credentials.NewTLS(c.tls).ServerHandshake(raw)
 	if err != nil {
@@ -45,7 +48,8 @@ func (transport) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, 
 	if state, ok := tlsInfo.(credentials.TLSInfo); ok {
 		info.peer = withCertificates(info.peer, &state.State)
 	}
-	return secure, info, nil
+	info.answers = newAnswering(secure, t.patience)
+	return info.answers, info, nil
 }
 
 // withCertificates adds the client's verified chain to what is known of it.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
@@ -14,8 +15,8 @@ import (
 
 // gate stands before every gRPC call, when only its headers have come: what it
 // turns away cannot make the server keep a message. It bounds the calls of all
-// connections and of each caller, lets in those that nobody knows only to what is public, and gives
-// up calls whose message does not come.
+// connections and of each caller, until they are answered in full, lets in those that nobody
+// knows only to what is public, and gives up calls whose message does not come.
 func (s *Server) gate(ctx context.Context, info *tap.Info) (context.Context, error) {
 	known, err := s.authenticated(ctx, info.FullMethodName)
 	if err != nil {
@@ -31,12 +32,20 @@ func (s *Server) gate(ctx context.Context, info *tap.Info) (context.Context, err
 		s.opts.Metrics.refusedCall(codes.DeadlineExceeded)
 		cancel()
 	})
-	// A stream's context ends with it.
+	answers := answersOf(ctx)
+	answers.begin()
+	// A stream's context ends with its method.
 	context.AfterFunc(ctx, func() {
 		late.Stop()
-		call.leave()
+		answers.end(call.leave)
 	})
 	return context.WithValue(ctx, lateKey{}, late), nil
+}
+
+// answersOf is the connection of a call.
+func answersOf(ctx context.Context) *answering {
+	p, _ := peer.FromContext(ctx)
+	return p.AuthInfo.(peerInfo).answers
 }
 
 // caller is whom limits are for.

@@ -200,9 +200,8 @@ func TestStrangersLeaveRoom(t *testing.T) {
 
 func TestConnectionsAtOnce(t *testing.T) {
 	r := start(t, server.Limits{Connections: 2})
-	kept := []*rawClient{r.raw(t), r.raw(t)}
-	for _, c := range kept {
-		c.until(func(f http2.Frame) bool { _, ok := f.(*http2.SettingsFrame); return ok })
+	for range 2 {
+		r.known(t)
 	}
 	third, err := net.Dial("tcp", r.tcp)
 	if err != nil {
@@ -214,4 +213,118 @@ func TestConnectionsAtOnce(t *testing.T) {
 	}
 	r.SetConnections(3)
 	r.raw(t).until(func(f http2.Frame) bool { _, ok := f.(*http2.SettingsFrame); return ok })
+}
+
+// known is a connection on which somebody known has called.
+func (r *rig) known(t *testing.T) *rawClient {
+	t.Helper()
+	c := r.raw(t)
+	c.ask(1)
+	c.until(func(f http2.Frame) bool { h, ok := f.(*http2.HeadersFrame); return ok && h.StreamEnded() })
+	return c
+}
+
+// ask calls a method whose answer is not empty, in full.
+func (c *rawClient) ask(stream uint32) {
+	c.t.Helper()
+	c.call(stream, "/yandex.cloud.endpoint.ApiEndpointService/List")
+	if err := c.WriteData(stream, true, make([]byte, 5)); err != nil { // an empty message
+		c.t.Fatal(err)
+	}
+}
+
+// TestNewcomersMakeRoom opens connections again and again and calls on one.
+func TestNewcomersMakeRoom(t *testing.T) {
+	r := start(t, server.Limits{Connections: 3})
+	settings := func(f http2.Frame) bool { _, ok := f.(*http2.SettingsFrame); return ok }
+	var idle []*rawClient
+	for range 3 {
+		idle = append(idle, r.raw(t))
+		idle[len(idle)-1].until(settings)
+	}
+	known := r.known(t)
+	for range 10 {
+		r.raw(t).until(settings)
+	}
+	for _, c := range idle {
+		for {
+			if _, err := c.ReadFrame(); err != nil {
+				if net, ok := errors.AsType[net.Error](err); ok && net.Timeout() {
+					t.Error("an idle connection is kept")
+				}
+				break
+			}
+		}
+	}
+	known.ask(3)
+	known.until(func(f http2.Frame) bool {
+		h, ok := f.(*http2.HeadersFrame)
+		return ok && h.StreamID == 3 && h.StreamEnded()
+	})
+}
+
+// TestAnswersThatAreNotTaken calls and takes nothing of the answers: the calls keep
+// their places, but not for ever.
+func TestAnswersThatAreNotTaken(t *testing.T) {
+	const places = 3
+	r := start(t, server.Limits{Receive: 2 * time.Second, Calls: places, SubjectCalls: places})
+	c := r.raw(t)
+	if err := c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
+		t.Fatal(err)
+	}
+	// One whose answer is given up is no longer there.
+	c.ask(1)
+	c.until(func(f http2.Frame) bool { h, ok := f.(*http2.HeadersFrame); return ok && h.StreamID == 1 })
+	if err := c.WriteRSTStream(1, http2.ErrCodeCancel); err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint32(places) {
+		stream := 2*n + 3
+		c.ask(stream)
+		f := c.until(func(f http2.Frame) bool { h, ok := f.(*http2.HeadersFrame); return ok && h.StreamID == stream })
+		if f.(*http2.HeadersFrame).StreamEnded() {
+			t.Fatalf("call %d is refused", n)
+		}
+	}
+	ops := opb.NewOperationServiceClient(r.dial(t, r.tcp))
+	get := func() codes.Code {
+		_, err := ops.Get(t.Context(), &opb.GetOperationRequest{OperationId: "none"})
+		return status.Code(err)
+	}
+	if got := get(); got != codes.ResourceExhausted {
+		t.Errorf("beside answers that are not taken: %v", got)
+	}
+	for {
+		if _, err := c.ReadFrame(); err != nil {
+			if net, ok := errors.AsType[net.Error](err); ok && net.Timeout() {
+				t.Error("the connection is kept")
+			}
+			break
+		}
+	}
+	settled(t, func() bool { return get() == codes.NotFound })
+}
+
+// TestAnswersThatAreTaken has a client that takes each answer late, and gets all.
+func TestAnswersThatAreTaken(t *testing.T) {
+	r := start(t, server.Limits{SubjectCalls: 2})
+	c := r.raw(t)
+	if err := c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint32(10) {
+		stream := 2*n + 1
+		c.ask(stream)
+		c.until(func(f http2.Frame) bool {
+			h, ok := f.(*http2.HeadersFrame)
+			return ok && h.StreamID == stream && !h.StreamEnded()
+		})
+		if err := c.WriteWindowUpdate(stream, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		c.until(func(f http2.Frame) bool {
+			h, ok := f.(*http2.HeadersFrame)
+			return ok && h.StreamID == stream && h.StreamEnded()
+		})
+	}
 }

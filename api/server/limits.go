@@ -4,7 +4,8 @@ import "time"
 
 // Limits bound what clients can take; the zero value has the defaults.
 type Limits struct {
-	// Connections is how many a listener has at once; by default 1,024.
+	// Connections is how many a listener has at once; by default 1,024. Those on
+	// which nobody known has called make room for others.
 	Connections int
 	// Streams is how many calls a gRPC connection has at once; by default 128.
 	Streams int
@@ -24,7 +25,7 @@ type Limits struct {
 	Handshake time.Duration
 	// Receive is the time for the message of a call, or a request with its body,
 	// to come; by default 1 min. Answers have it too, and a second more for each
-	// 64 KiB.
+	// 64 KiB: a call keeps its place until its answer has gone out.
 	Receive time.Duration
 	// Idle is how long a connection without calls is kept; by default 15 min.
 	Idle time.Duration

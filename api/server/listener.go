@@ -20,7 +20,7 @@ type Listener struct {
 	open    atomic.Int64
 	metrics *Metrics
 	name    string
-	serial  *atomic.Uint64 // numbers connections; nil: they have none
+	server  *Server // numbers connections, and knows their callers; nil: nobody does
 }
 
 // Bound bounds the connections of a listener that is not a Server's own.
@@ -31,39 +31,60 @@ func Bound(l net.Listener, connections int) *Listener {
 // conn is a connection with what is known of its peer.
 type conn struct {
 	net.Conn
-	peer  auth.Peer
-	tls   *tls.Config
-	close func()
+	listener *Listener
+	peer     auth.Peer
+	tls      *tls.Config
+	close    func()
 }
 
-// Accept gives the next connection. Those beyond the limit are closed at once:
-// to leave them waiting would only hide them from their clients' timeouts.
+// Accept gives the next connection. Beyond the limit the oldest makes room on which
+// nobody known has called; without such a one it is closed at once: to leave it
+// waiting would only hide it from its client's timeouts.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		raw, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) > l.limit() {
+		if l.open.Add(1) > l.limit() && !l.makeRoom() {
 			l.open.Add(-1)
 			l.metrics.refusedConnection(l.name)
 			_ = raw.Close() // it was never used
 			continue
 		}
 		l.metrics.connection(l.name, 1)
-		c := &conn{Conn: raw, tls: l.tls, close: sync.OnceFunc(func() {
+		c := &conn{Conn: raw, listener: l, tls: l.tls}
+		c.close = sync.OnceFunc(func() {
 			l.open.Add(-1)
 			l.metrics.connection(l.name, -1)
-		})}
+			if l.server != nil {
+				l.server.newcomers.remove(c.peer.Connection)
+			}
+		})
 		if c.peer, err = peerOf(raw); err != nil {
 			_ = c.Close() // it was never used
 			continue
 		}
-		if l.serial != nil {
-			c.peer.Connection = l.serial.Add(1)
+		if l.server != nil {
+			c.peer.Connection = l.server.serial.Add(1)
+			l.server.newcomers.add(c)
 		}
 		return c, nil
 	}
+}
+
+// makeRoom closes a connection for another, if there is one to close.
+func (l *Listener) makeRoom() bool {
+	if l.server == nil {
+		return false
+	}
+	c := l.server.newcomers.oldest(l)
+	if c == nil {
+		return false
+	}
+	l.metrics.refusedConnection(l.name)
+	_ = c.Close() // nobody is told of an error
+	return true
 }
 
 // Close ends the connection and gives its place back.

@@ -35,6 +35,7 @@ func (s *Server) withSubject(ctx context.Context, r *http.Request) context.Conte
 	if err != nil {
 		return ctx
 	}
+	s.newcomers.remove(peer.Connection)
 	return auth.NewContext(ctx, subject)
 }
 

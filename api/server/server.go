@@ -45,13 +45,14 @@ type Options struct {
 
 // Server serves the API.
 type Server struct {
-	opts   Options
-	poll   string
-	grpc   *grpc.Server
-	health *health.Server
-	limit  atomic.Int64  // of each listener's connections
-	calls  *shares       // of gRPC
-	serial atomic.Uint64 // of connections
+	opts      Options
+	poll      string
+	grpc      *grpc.Server
+	health    *health.Server
+	limit     atomic.Int64  // of each listener's connections
+	calls     *shares       // of gRPC
+	serial    atomic.Uint64 // of connections
+	newcomers newcomers
 
 	methodsOnce sync.Once
 	methods     map[string]bool // what is served, and whether it is a stream; made at the first call
@@ -75,7 +76,7 @@ func New(opts Options) *Server {
 	s.limit.Store(int64(opts.Limits.Connections))
 	l := opts.Limits
 	s.grpc = grpc.NewServer(
-		grpc.Creds(transport{}),
+		grpc.Creds(transport{patience: opts.Limits.Receive}),
 		grpc.InTapHandle(s.gate),
 		grpc.StatsHandler(unheard{s}),
 		grpc.UnaryInterceptor(s.unary),
@@ -115,7 +116,7 @@ func (s *Server) SetServing(ok bool) {
 
 // listener wraps one of the caller's.
 func (s *Server) listener(l net.Listener, name string, cfg *tls.Config) *Listener {
-	return &Listener{Listener: l, limit: s.limit.Load, tls: cfg, metrics: s.opts.Metrics, name: name, serial: &s.serial}
+	return &Listener{Listener: l, limit: s.limit.Load, tls: cfg, metrics: s.opts.Metrics, name: name, server: s}
 }
 
 // ServeGRPC serves gRPC on a listener, with TLS when there is a configuration,
