@@ -25,7 +25,7 @@ func (h *house) raw(version, verb, target string, headers []string, body string)
 	h.t.Helper()
 	c := must[net.Conn](h.t)(net.Dial("tcp", strings.TrimPrefix(h.rest, "http://")))
 	defer c.Close()
-	fmt.Fprintf(c, "%s %s HTTP/%s\r\nAuthorization: Bearer operator\r\nConnection: close\r\n", verb, target, version)
+	fmt.Fprintf(c, "%s %s HTTP/%s\r\nAuthorization: Bearer %s\r\nConnection: close\r\n", verb, target, version, operator)
 	for _, line := range headers {
 		fmt.Fprintf(c, "%s\r\n", line)
 	}
@@ -131,7 +131,7 @@ func TestNoListsInQueries(t *testing.T) {
 // TestUnknownMethods calls what nobody serves.
 func TestUnknownMethods(t *testing.T) {
 	h := newHouse(t)
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer operator")
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+operator)
 	for _, name := range []string{
 		"/" + imageService + "Nothing", "/yandex.cloud.compute.v1.NothingService/Get", "/nothing", "//", "/" + imageService,
 		"/" + strings.ToLower(imageService) + "get", "/" + imageService + "Get/", "/" + imageService + strings.Repeat("x", 10_000),
