@@ -84,7 +84,7 @@ func updateBindings[T any](ctx context.Context, c *core, k *kind[T], req *access
 }
 
 func admitBindings[T any](ctx context.Context, k *kind[T], id string, metadata proto.Message, deltas []*access.AccessBindingDelta) admission {
-	return func(string) (operation.Reservation, error) {
+	return func(operation.Ticket) (operation.Reservation, error) {
 		v, err := k.find(ctx, id, auth.Admin)
 		if err == nil {
 			err = k.check(id, pool.Edit{})

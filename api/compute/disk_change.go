@@ -24,7 +24,7 @@ func (s *diskService) Update(ctx context.Context, req *computepb.UpdateDiskReque
 
 // admitDiskUpdate lets an editor of a disk change it, and never make it smaller.
 func (c *core) admitDiskUpdate(ctx context.Context, req *computepb.UpdateDiskRequest) admission {
-	return func(string) (operation.Reservation, error) {
+	return func(operation.Ticket) (operation.Reservation, error) {
 		id := req.GetDiskId()
 		d, err := c.disks.find(ctx, id, auth.Editor)
 		if err == nil {

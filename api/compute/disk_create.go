@@ -35,12 +35,12 @@ func (s *diskService) Create(ctx context.Context, req *computepb.CreateDiskReque
 // admitNewDisk reserves the disk that a request asks for once the caller is
 // admitted.
 func (c *core) admitNewDisk(ctx context.Context, req *computepb.CreateDiskRequest, method provision.Method) admission {
-	return func(op string) (operation.Reservation, error) {
+	return func(op operation.Ticket) (operation.Reservation, error) {
 		if err := c.admitNew(ctx, auth.Disks, req); err != nil {
 			return operation.Reservation{}, err
 		}
 		key, _ := idempotencyKey(ctx) // which submit has looked at
-		d, err := c.reserveDisk(req, method, pool.Meta[pool.DiskID]{Operation: op, IdempotencyKey: key})
+		d, err := c.reserveDisk(req, method, madeBy[pool.DiskID](op, key))
 		return operation.Reservation{
 			ResourceID: string(d.ID), Metadata: &computepb.CreateDiskMetadata{DiskId: string(d.ID)},
 			Release: func() { c.node.ReleaseDisk(d.ID) },
@@ -103,7 +103,7 @@ func (h createDisk) again(op *operation.Running) (pool.Disk, error) {
 	if err := op.Request(req); err != nil {
 		return pool.Disk{}, err
 	}
-	return h.reserveDisk(req, provision.Method(op.Private()), madeBy[pool.DiskID](op))
+	return h.reserveDisk(req, provision.Method(op.Private()), madeAgain[pool.DiskID](op))
 }
 
 // Restore lists the disk again after a restart.

@@ -76,7 +76,7 @@ func (s *snapshotService) Export(ctx context.Context, req *computepb.ExportSnaps
 // admitExport lets a user of a thing that is ready send it where the node sends
 // things to.
 func (k *kind[T]) admitExport(ctx context.Context, e *exporter, id string, req exportRequest, metadata proto.Message) admission {
-	return func(string) (operation.Reservation, error) {
+	return func(operation.Ticket) (operation.Reservation, error) {
 		_, err := k.find(ctx, id, auth.User)
 		if err == nil {
 			err = k.check(id, pool.Edit{})

@@ -21,7 +21,7 @@ func (s *imageService) Update(ctx context.Context, req *computepb.UpdateImageReq
 	id := req.GetImageId()
 	return s.submit(ctx, mutation{
 		kind: imageUpdate, description: "Update image", folder: s.images.folderOf(id), request: req, inline: true,
-		admit: func(string) (operation.Reservation, error) {
+		admit: func(operation.Ticket) (operation.Reservation, error) {
 			_, err := s.images.find(ctx, id, auth.Editor)
 			if err == nil {
 				err = s.node.CheckImage(pool.ImageID(id), imageEdit(req))

@@ -31,12 +31,12 @@ func (s *imageService) Create(ctx context.Context, req *computepb.CreateImageReq
 // admitNewImage reserves the image that a request asks for once the caller is
 // admitted.
 func (c *core) admitNewImage(ctx context.Context, req *computepb.CreateImageRequest, admit func(context.Context, *computepb.CreateImageRequest) error) admission {
-	return func(op string) (operation.Reservation, error) {
+	return func(op operation.Ticket) (operation.Reservation, error) {
 		if err := admit(ctx, req); err != nil {
 			return operation.Reservation{}, err
 		}
 		key, _ := idempotencyKey(ctx) // which submit has looked at
-		img, err := c.reserveImage(req, pool.Meta[pool.ImageID]{Operation: op, IdempotencyKey: key})
+		img, err := c.reserveImage(req, madeBy[pool.ImageID](op, key))
 		return operation.Reservation{
 			ResourceID: string(img.ID), Metadata: &computepb.CreateImageMetadata{ImageId: string(img.ID)},
 			Release: func() { c.node.ReleaseImage(img.ID) },
@@ -82,16 +82,21 @@ func (h createImage) again(op *operation.Running) (pool.Image, *computepb.Create
 	if err := op.Request(req); err != nil {
 		return pool.Image{}, nil, err
 	}
-	img, err := h.reserveImage(req, madeBy[pool.ImageID](op))
+	img, err := h.reserveImage(req, madeAgain[pool.ImageID](op))
 	return img, req, err
 }
 
-// madeBy is what is known of the thing that an operation makes.
-func madeBy[I ~string](op *operation.Running) pool.Meta[I] {
-	return pool.Meta[I]{
-		ID: I(op.ResourceID()), Operation: op.ID(), IdempotencyKey: op.IdempotencyKey(),
-		CreatedAt: op.CreatedAt().UTC().Truncate(time.Microsecond),
-	}
+// madeBy is what is known of the thing that an operation is to make, which the
+// request of a key asks for.
+func madeBy[I ~string](op operation.Ticket, key string) pool.Meta[I] {
+	return pool.Meta[I]{Operation: op.ID, IdempotencyKey: key, CreatedAt: op.CreatedAt.UTC().Truncate(time.Microsecond)}
+}
+
+// madeAgain is the same of a thing that was reserved before.
+func madeAgain[I ~string](op *operation.Running) pool.Meta[I] {
+	m := madeBy[I](op.Ticket(), op.IdempotencyKey())
+	m.ID = I(op.ResourceID())
+	return m
 }
 
 // Restore lists the image again after a restart.

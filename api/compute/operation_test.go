@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/blockmill/blockmill/api/operation"
 	"github.com/blockmill/blockmill/blockio/blockiotest/leak"
@@ -151,10 +153,15 @@ func TestRestart(t *testing.T) {
 	if err := op.GetMetadata().UnmarshalTo(meta); err != nil {
 		t.Fatal(err)
 	}
+	get := &computepb.GetImageRequest{ImageId: meta.GetImageId()}
+	before := must[*computepb.Image](t)(w.images.Get(w.as("alice"), get))
 	w.restart()
-	img, err := w.images.Get(w.as("alice"), &computepb.GetImageRequest{ImageId: meta.GetImageId()})
+	img, err := w.images.Get(w.as("alice"), get)
 	if err != nil || img.GetStatus() != computepb.Image_CREATING || img.GetName() != "name" {
 		t.Errorf("after the restart: %v, %v", img, err)
+	}
+	if diff := cmp.Diff(before, img, protocmp.Transform()); diff != "" {
+		t.Errorf("before and after the restart:\n%s", diff)
 	}
 	_, err = w.images.Create(w.as("alice"), &computepb.CreateImageRequest{FolderId: "f", Name: "name", Source: &computepb.CreateImageRequest_Uri{Uri: uri}})
 	refused(t, codes.AlreadyExists, err)
@@ -166,6 +173,27 @@ func TestRestart(t *testing.T) {
 	for r := range w.store.Records(t.Context(), "draft") {
 		t.Errorf("draft %s is left", r.ID)
 	}
+}
+
+// What an operation makes is as old as the operation, whether it was reserved by the
+// request or again after a restart.
+func TestCreatedAt(t *testing.T) {
+	w, s := newWorld(t), newWeb(t)
+	same := func(op *opb.Operation, got *timestamppb.Timestamp) {
+		t.Helper()
+		if want := op.GetCreatedAt().AsTime().Truncate(time.Microsecond); !got.AsTime().Equal(want) {
+			t.Errorf("%s at %v, it was made at %v", op.GetDescription(), want, got.AsTime())
+		}
+	}
+	op, err := w.images.Create(w.as("alice"), &computepb.CreateImageRequest{
+		FolderId: "f", Source: &computepb.CreateImageRequest_Uri{Uri: s.put("/raw", guest(64<<10, "x"))},
+	})
+	same(op, response[*computepb.Image](w, op, err).GetCreatedAt())
+	op, err = w.disks.Create(w.as("alice"), &computepb.CreateDiskRequest{FolderId: "f", ZoneId: "z", Size: 4 << 20})
+	disk := response[*computepb.Disk](w, op, err)
+	same(op, disk.GetCreatedAt())
+	op, err = w.snapshots.Create(w.as("alice"), &computepb.CreateSnapshotRequest{FolderId: "f", DiskId: disk.GetId()})
+	same(op, response[*computepb.Snapshot](w, op, err).GetCreatedAt())
 }
 
 // Deletions race creations from the same image: each of the latter ends well or

@@ -91,7 +91,7 @@ func (s *snapshotService) Update(ctx context.Context, req *computepb.UpdateSnaps
 
 // admitEdit lets an editor change a thing that is ready.
 func admitEdit[T any](ctx context.Context, k *kind[T], id string, e pool.Edit, metadata proto.Message) admission {
-	return func(string) (operation.Reservation, error) {
+	return func(operation.Ticket) (operation.Reservation, error) {
 		_, err := k.find(ctx, id, auth.Editor)
 		if err == nil {
 			err = k.check(id, e)

@@ -23,7 +23,7 @@ func (s *snapshotService) Create(ctx context.Context, req *computepb.CreateSnaps
 // admitNewSnapshot reserves the snapshot that an editor of a folder asks for, of a
 // disk that he may use.
 func (c *core) admitNewSnapshot(ctx context.Context, req *computepb.CreateSnapshotRequest) admission {
-	return func(op string) (operation.Reservation, error) {
+	return func(op operation.Ticket) (operation.Reservation, error) {
 		err := allowFolder(ctx, req.GetFolderId(), auth.Editor, auth.Snapshots)
 		if err == nil {
 			_, err = c.disks.find(ctx, req.GetDiskId(), auth.User)
@@ -32,7 +32,7 @@ func (c *core) admitNewSnapshot(ctx context.Context, req *computepb.CreateSnapsh
 			return operation.Reservation{}, err
 		}
 		key, _ := idempotencyKey(ctx) // which submit has looked at
-		v, err := c.reserveSnapshot(req, pool.Meta[pool.SnapshotID]{Operation: op, IdempotencyKey: key})
+		v, err := c.reserveSnapshot(req, madeBy[pool.SnapshotID](op, key))
 		return operation.Reservation{
 			ResourceID: string(v.ID), Metadata: &computepb.CreateSnapshotMetadata{SnapshotId: string(v.ID), DiskId: req.GetDiskId()},
 			Release: func() { c.node.ReleaseSnapshot(v.ID) },
@@ -61,7 +61,7 @@ func (h createSnapshot) again(op *operation.Running) (pool.Snapshot, error) {
 	if err := op.Request(req); err != nil {
 		return pool.Snapshot{}, err
 	}
-	return h.reserveSnapshot(req, madeBy[pool.SnapshotID](op))
+	return h.reserveSnapshot(req, madeAgain[pool.SnapshotID](op))
 }
 
 // Restore lists the snapshot again after a restart.

@@ -39,7 +39,7 @@ type mutation struct {
 
 // admission holds a request against the caller's roles and the state of the node,
 // and reserves what the operation needs.
-type admission func(op string) (operation.Reservation, error)
+type admission func(op operation.Ticket) (operation.Reservation, error)
 
 // submit makes an operation of a request.
 func (c *core) submit(ctx context.Context, m mutation) (*opb.Operation, error) {

@@ -351,7 +351,7 @@ func TestOneReservationForConcurrentKeys(t *testing.T) {
 		wg.Go(func() {
 			what := spec("a")
 			what.IdempotencyKey = "key"
-			what.Reserve = func(string) (operation.Reservation, error) {
+			what.Reserve = func(operation.Ticket) (operation.Reservation, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				reserved++
@@ -380,7 +380,7 @@ func TestARefusedReservationLeavesNothing(t *testing.T) {
 	taken := errors.New("taken")
 	what := spec("a")
 	what.IdempotencyKey = "key"
-	what.Reserve = func(string) (operation.Reservation, error) { return operation.Reservation{}, taken }
+	what.Reserve = func(operation.Ticket) (operation.Reservation, error) { return operation.Reservation{}, taken }
 	if _, err := e.Submit(t.Context(), what); !errors.Is(err, taken) {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -29,8 +28,8 @@ func (r *Running) ResourceID() string { return r.job.resource }
 // IdempotencyKey is the key that it was submitted with, empty without one.
 func (r *Running) IdempotencyKey() string { return r.job.scope.key }
 
-// CreatedAt is when it was submitted.
-func (r *Running) CreatedAt() time.Time { return r.job.created }
+// Ticket is what Spec.Reserve was given.
+func (r *Running) Ticket() Ticket { return r.job.ticket() }
 
 // Restored says that the operation was submitted before the last restart: what
 // it was to make may be there already.

@@ -3,6 +3,7 @@ package operation
 import (
 	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -38,8 +39,16 @@ type Spec struct {
 	Kept bool
 	// Reserve, if set, is called once the operation is known to be new and
 	// welcome, before it is durable. Its error is Submit's.
-	Reserve func(id string) (Reservation, error)
+	Reserve func(Ticket) (Reservation, error)
 }
+
+// Ticket is what an operation has before it is durable, and keeps.
+type Ticket struct {
+	ID        string
+	CreatedAt time.Time
+}
+
+func (j *job) ticket() Ticket { return Ticket{j.id, j.created} }
 
 // Reservation is what Spec.Reserve took for an operation.
 type Reservation struct {

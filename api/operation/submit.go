@@ -98,7 +98,7 @@ func (e *Engine) enrol(ctx context.Context, s Spec, request []byte, digest [32]b
 	got := Reservation{ResourceID: s.ResourceID, Metadata: s.Metadata}
 	if s.Reserve != nil {
 		var err error
-		if got, err = s.Reserve(j.id); err != nil {
+		if got, err = s.Reserve(j.ticket()); err != nil {
 			return nil, err
 		}
 	}
