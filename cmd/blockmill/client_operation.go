@@ -63,6 +63,16 @@ func (v operationView) table(w io.Writer) {
 	row(w, "state", v.state())
 }
 
+// printOperations prints a list.
+func (a *app) printOperations(all []operationView) error {
+	return a.print(all, func(w io.Writer) {
+		row(w, "ID", "DESCRIPTION", "CREATED", "BY", "STATE")
+		for _, v := range all {
+			row(w, v.cells()...)
+		}
+	})
+}
+
 func (a *app) operationCommand() *cobra.Command {
 	cmd := group("operation", "Work on the operations of a daemon")
 	cmd.AddCommand(a.operationListCommand(), a.operationGetCommand(), a.operationWaitCommand(), a.operationCancelCommand())
@@ -85,12 +95,7 @@ func (a *app) operationListCommand() *cobra.Command {
 					}
 					all = append(all, viewOperation(op))
 				}
-				return a.print(all, func(w io.Writer) {
-					row(w, "ID", "DESCRIPTION", "CREATED", "BY", "STATE")
-					for _, v := range all {
-						row(w, v.cells()...)
-					}
-				})
+				return a.printOperations(all)
 			})
 		}),
 	}

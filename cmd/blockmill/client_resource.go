@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -92,25 +93,40 @@ func (r resource[T]) deleteCommand(a *app) *cobra.Command {
 		ValidArgsFunction: r.complete(a),
 		RunE: a.runs(func(cmd *cobra.Command, args []string) error {
 			return a.withDaemon(cmd.Context(), func(c *remote.Client) error {
+				begun := []operationView{}
+				var err error
 				for _, arg := range args {
-					t, err := r.find(c, cmd.Context(), arg)
 					var op *operation.Operation
-					if err == nil {
-						op, err = r.remove(cmd.Context(), c, t)
-					}
-					if err == nil {
+					op, err = r.delete(cmd.Context(), c, arg)
+					switch {
+					case err == nil && mode.async && len(args) > 1:
+						begun = append(begun, viewOperation(op))
+					case err == nil:
 						err = a.finish(cmd.Context(), c, op, mode, ending{act: "delete"})
 					}
 					if err != nil {
-						return fmt.Errorf("delete %s %s: %w", r.noun, arg, err)
+						err = fmt.Errorf("delete %s %s: %w", r.noun, arg, err)
+						break
 					}
 				}
-				return nil
+				if len(begun) == 0 {
+					return err
+				}
+				return errors.Join(err, a.printOperations(begun)) // they go on, whatever came after them
 			})
 		}),
 	}
 	mode.add(cmd)
 	return cmd
+}
+
+// delete begins the deletion of one.
+func (r resource[T]) delete(ctx context.Context, c *remote.Client, nameOrID string) (*operation.Operation, error) {
+	t, err := r.find(c, ctx, nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	return r.remove(ctx, c, t)
 }
 
 // changes are what an update is asked to change, field by field.
