@@ -22,7 +22,7 @@ type resource[T any] struct {
 	// head are the titles of the cells of a list's lines.
 	head   []any
 	find   func(c *remote.Client, ctx context.Context, nameOrID string) (T, error)
-	list   func(c *remote.Client, ctx context.Context, filter string) iter.Seq2[T, error]
+	list   func(c *remote.Client, ctx context.Context, q remote.Query) iter.Seq2[T, error]
 	view   func(T) viewed
 	name   func(T) string
 	remove func(ctx context.Context, c *remote.Client, t T) (*operation.Operation, error)
@@ -33,7 +33,7 @@ type resource[T any] struct {
 
 // listCommand lists what the folder has.
 func (r resource[T]) listCommand(a *app) *cobra.Command {
-	var filter string
+	var q remote.Query
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
@@ -43,7 +43,7 @@ func (r resource[T]) listCommand(a *app) *cobra.Command {
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
 			return a.withDaemon(cmd.Context(), func(c *remote.Client) error {
 				all := []viewed{}
-				for t, err := range r.list(c, cmd.Context(), filter) {
+				for t, err := range r.list(c, cmd.Context(), q) {
 					if err != nil {
 						return fmt.Errorf("list %ss: %w", r.noun, err)
 					}
@@ -58,7 +58,8 @@ func (r resource[T]) listCommand(a *app) *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&filter, "filter", "", "only those that an expression holds for, such as name = \"debian\"")
+	cmd.Flags().StringVar(&q.Filter, "filter", "", "only those that an expression holds for, such as name = \"debian\"")
+	cmd.Flags().StringVar(&q.OrderBy, "order-by", "createdAt", "the order: id, name or createdAt, and desc behind it for the reverse")
 	return cmd
 }
 
@@ -145,7 +146,7 @@ func (r resource[T]) argument() string {
 func (r resource[T]) complete(a *app) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
 		_ = a.withDaemon(cmd.Context(), func(c *remote.Client) error { // a completion has nobody to tell
-			for t, err := range r.list(c, cmd.Context(), "") {
+			for t, err := range r.list(c, cmd.Context(), remote.Query{}) {
 				if err != nil {
 					return err
 				}

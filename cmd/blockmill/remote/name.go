@@ -37,7 +37,7 @@ func (c *Client) Snapshot(ctx context.Context, nameOrID string) (*compute.Snapsh
 }
 
 // find looks for an id first, then for a name.
-func find[T any](ctx context.Context, kind, nameOrID string, get func(id string) (T, error), list func(ctx context.Context, filter string) iter.Seq2[T, error]) (T, error) {
+func find[T any](ctx context.Context, kind, nameOrID string, get func(id string) (T, error), list func(ctx context.Context, q Query) iter.Seq2[T, error]) (T, error) {
 	var none T
 	if idPattern.MatchString(nameOrID) {
 		got, err := get(nameOrID)
@@ -45,33 +45,36 @@ func find[T any](ctx context.Context, kind, nameOrID string, get func(id string)
 			return got, err
 		}
 	}
-	for got, err := range list(ctx, fmt.Sprintf("name = %q", nameOrID)) {
+	for got, err := range list(ctx, Query{Filter: fmt.Sprintf("name = %q", nameOrID)}) {
 		return got, err
 	}
 	return none, status.Errorf(codes.NotFound, "no such %s", kind)
 }
 
-// ListImages lists the images of the folder that a filter lets through, all when
-// it is empty.
-func (c *Client) ListImages(ctx context.Context, filter string) iter.Seq2[*compute.Image, error] {
+// Query says what is listed, in the daemon's words: all that a filter lets through,
+// and in which order. The zero value is everything, by id.
+type Query struct{ Filter, OrderBy string }
+
+// ListImages lists images of the folder.
+func (c *Client) ListImages(ctx context.Context, q Query) iter.Seq2[*compute.Image, error] {
 	return pages(func(token string) ([]*compute.Image, string, error) {
-		r, err := c.Images.List(ctx, &compute.ListImagesRequest{FolderId: c.folder, Filter: filter, PageToken: token, PageSize: pageSize})
+		r, err := c.Images.List(ctx, &compute.ListImagesRequest{FolderId: c.folder, Filter: q.Filter, OrderBy: q.OrderBy, PageToken: token, PageSize: pageSize})
 		return r.GetImages(), r.GetNextPageToken(), err
 	})
 }
 
 // ListDisks lists disks as ListImages does images.
-func (c *Client) ListDisks(ctx context.Context, filter string) iter.Seq2[*compute.Disk, error] {
+func (c *Client) ListDisks(ctx context.Context, q Query) iter.Seq2[*compute.Disk, error] {
 	return pages(func(token string) ([]*compute.Disk, string, error) {
-		r, err := c.Disks.List(ctx, &compute.ListDisksRequest{FolderId: c.folder, Filter: filter, PageToken: token, PageSize: pageSize})
+		r, err := c.Disks.List(ctx, &compute.ListDisksRequest{FolderId: c.folder, Filter: q.Filter, OrderBy: q.OrderBy, PageToken: token, PageSize: pageSize})
 		return r.GetDisks(), r.GetNextPageToken(), err
 	})
 }
 
 // ListSnapshots lists snapshots as ListImages does images.
-func (c *Client) ListSnapshots(ctx context.Context, filter string) iter.Seq2[*compute.Snapshot, error] {
+func (c *Client) ListSnapshots(ctx context.Context, q Query) iter.Seq2[*compute.Snapshot, error] {
 	return pages(func(token string) ([]*compute.Snapshot, string, error) {
-		r, err := c.Snapshots.List(ctx, &compute.ListSnapshotsRequest{FolderId: c.folder, Filter: filter, PageToken: token, PageSize: pageSize})
+		r, err := c.Snapshots.List(ctx, &compute.ListSnapshotsRequest{FolderId: c.folder, Filter: q.Filter, OrderBy: q.OrderBy, PageToken: token, PageSize: pageSize})
 		return r.GetSnapshots(), r.GetNextPageToken(), err
 	})
 }

@@ -120,7 +120,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	var names []string
-	for img, err := range c.ListImages(t.Context(), "") {
+	for img, err := range c.ListImages(t.Context(), remote.Query{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
