@@ -3,6 +3,7 @@
 package manual
 
 import (
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,8 +14,11 @@ import (
 // packagers, hence hidden.
 func Command() *cobra.Command {
 	return &cobra.Command{
-		Use: "man DIR", Short: "Write the manual pages into a directory", Hidden: true, Args: cobra.ExactArgs(1),
+		Use: "man DIR", Short: "Write the manual pages into a directory, which is made", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return err
+			}
 			header := &doc.GenManHeader{Title: strings.ToUpper(cmd.Root().Name()), Section: "1", Source: "Blockmill", Manual: "Blockmill"}
 			return doc.GenManTree(cmd.Root(), header, args[0])
 		},

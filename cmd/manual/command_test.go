@@ -14,7 +14,7 @@ import (
 func TestCommand(t *testing.T) {
 	root := &cobra.Command{Use: "program"}
 	root.AddCommand(manual.Command(), &cobra.Command{Use: "act", Run: func(*cobra.Command, []string) {}})
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "share", "man")
 	root.SetArgs([]string{"man", dir})
 	if err := root.Execute(); err != nil {
 		t.Fatal(err)
