@@ -16,7 +16,8 @@
 //   - A create is listed, as CREATING, when its operation is answered; when the
 //     operation ends otherwise than well, nothing of it is left.
 //   - Addresses, which may be signed, and keys of storages are in the request that
-//     the engine keeps until the operation ends, and nowhere else.
+//     the engine keeps until the operation ends, and nowhere else; it keeps those
+//     with a query, and keys, as secrets.
 //
 // Services have no state beside the node's and the engine's, and are safe for
 // concurrent use.

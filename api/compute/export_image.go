@@ -60,7 +60,8 @@ func (s *imageService) Export(ctx context.Context, req *computepb.ExportImageReq
 	id := req.GetImageId()
 	return s.submit(ctx, mutation{
 		kind: imageExport, description: "Export image", folder: s.images.folderOf(id), request: req,
-		admit: s.images.admitExport(ctx, s.export, id, req, &computepb.ExportImageMetadata{ImageId: id}),
+		secret: req.GetCredentials() != nil,
+		admit:  s.images.admitExport(ctx, s.export, id, req, &computepb.ExportImageMetadata{ImageId: id}),
 	})
 }
 
@@ -69,7 +70,8 @@ func (s *snapshotService) Export(ctx context.Context, req *computepb.ExportSnaps
 	id := req.GetSnapshotId()
 	return s.submit(ctx, mutation{
 		kind: snapshotExport, description: "Export snapshot", folder: s.snapshots.folderOf(id), request: req,
-		admit: s.snapshots.admitExport(ctx, s.export, id, req, &computepb.ExportSnapshotMetadata{SnapshotId: id}),
+		secret: req.GetCredentials() != nil,
+		admit:  s.snapshots.admitExport(ctx, s.export, id, req, &computepb.ExportSnapshotMetadata{SnapshotId: id}),
 	})
 }
 

@@ -22,7 +22,7 @@ func (s *imageService) Create(ctx context.Context, req *computepb.CreateImageReq
 	expected, err := expectationOf(ctx, file)
 	return s.submit(ctx, mutation{
 		kind: imageCreate, description: "Create image", folder: req.GetFolderId(), request: req,
-		private: expected.encode(), wrong: []error{err, checkSource(req)},
+		private: expected.encode(), secret: signed(req.GetUri()), wrong: []error{err, checkSource(req)},
 		inline: req.GetImageId() != "" || req.GetSnapshotId() != "", // no bytes are moved
 		admit:  s.admitNewImage(ctx, req, s.admitImage),
 	})

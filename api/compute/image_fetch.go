@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"strings"
 
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 
@@ -103,6 +104,9 @@ func checkURI(uri string) error {
 	}
 	return nil
 }
+
+// signed says whether an address may hold more than everybody may know.
+func signed(uri string) bool { return strings.ContainsAny(uri, "?@") }
 
 // redacted is an address as records have it; empty when there is none.
 func redacted(uri string) string {

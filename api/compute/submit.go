@@ -26,6 +26,8 @@ type mutation struct {
 	folder            string
 	request           proto.Message
 	private           []byte
+	// secret says that they carry keys or a signed address.
+	secret bool
 	// wrong are violations that are not the message's alone: of headers, and of
 	// what only this package knows.
 	wrong []error
@@ -56,7 +58,7 @@ func (c *core) submit(ctx context.Context, m mutation) (*opb.Operation, error) {
 	}
 	op, err := c.operations.Submit(ctx, operation.Spec{
 		Kind: m.kind, Folder: m.folder, Description: m.description, CreatedBy: subject.ID,
-		Request: m.request, Private: m.private, IdempotencyKey: key, Inline: m.inline, Kept: m.kept, Reserve: m.admit,
+		Request: m.request, Private: m.private, Secret: m.secret, IdempotencyKey: key, Inline: m.inline, Kept: m.kept, Reserve: m.admit,
 	})
 	return op, status.Err(err)
 }

@@ -20,6 +20,7 @@ const (
 	recordKey  = 'o' // → record
 	requestKey = 'r' // → the request, marshalled
 	privateKey = 'p' // → private data
+	sealedKey  = 'e' // → both in one, sealed; see keys
 	cancelKey  = 'c' // → empty: somebody cancelled it
 	attemptKey = 'a' // → how often it was begun, one byte
 
@@ -32,7 +33,7 @@ const (
 )
 
 // pendingKeys are those that go when an operation ends.
-var pendingKeys = [...]byte{requestKey, privateKey, cancelKey, attemptKey}
+var pendingKeys = [...]byte{requestKey, privateKey, sealedKey, cancelKey, attemptKey}
 
 // database is Badger with small tables and all values beside their keys. Every
 // write is synced, together with those that came while the one before was.

@@ -25,7 +25,9 @@
 //     the same operation, for as long as the history has it; with another
 //     request it is ErrKeyReused.
 //   - Requests and private data are kept beside the operation, never shown, and
-//     removed when it ends: they carry signed addresses.
+//     removed when it ends. Badger may hold what was removed for long: those with
+//     secrets (Spec.Secret), such as signed addresses, are under a key of their
+//     operation, whose file is gone when that is done.
 //   - An operation that waits is an entry of a list, not a goroutine.
 //   - A folder with fewer operations at work comes first, whatever the length of
 //     its queue; folders with the same number take turns.

@@ -15,6 +15,7 @@ type Engine struct {
 	// Immutable after Start.
 	opts     Options
 	handlers map[string]Handler
+	secrets  keys
 
 	base    context.Context // of all handlers
 	stop    context.CancelCauseFunc
@@ -48,8 +49,12 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := openKeys(opts.Dir)
+	if err != nil {
+		return nil, errors.Join(err, db.close())
+	}
 	e := &Engine{
-		opts: opts, db: db, handlers: make(map[string]Handler), jobs: make(map[string]*job),
+		opts: opts, db: db, secrets: secrets, handlers: make(map[string]Handler), jobs: make(map[string]*job),
 		folders: make(index), resources: make(index),
 		keys: make(map[keyScope]*job), claims: make(map[keyScope]chan struct{}),
 	}

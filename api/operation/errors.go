@@ -24,6 +24,9 @@ var (
 	// ErrLocked says that another process has the directory open.
 	ErrLocked = errors.New("operations are open in another process")
 
+	// ErrKeyLost ends an operation whose request cannot be read any more.
+	ErrKeyLost = errors.New("the key of the operation's request is lost: ask for it again")
+
 	// ErrCancelled is the cause of a handler's context when somebody cancelled
 	// the operation: the handler undoes what it did.
 	ErrCancelled = errors.New("operation was cancelled")

@@ -37,6 +37,7 @@ type job struct {
 	created  time.Time
 	restored bool // it was found in the database
 	kept     bool // it was found in what it made, by Recover
+	sealed   bool // it has a key
 
 	done, total atomic.Int64
 

@@ -44,11 +44,16 @@ func (e *Engine) load() error {
 				bad[key(kind, id)] = nil
 			} else if kind == cancelKey {
 				j.cancelled = true
+			} else if kind == sealedKey {
+				j.sealed = true
 			}
 		})
 	}
 	if err == nil && len(bad) > 0 {
 		err = e.db.write(bad)
+	}
+	if err == nil {
+		err = e.secrets.sweep(func(id string) bool { j := e.jobs[id]; return j != nil && j.sealed })
 	}
 	if err == nil {
 		e.pruned, err = e.readTime(prunedKey)
@@ -150,6 +155,16 @@ func (e *Engine) running(j *job) (*Running, error) {
 			return r, fmt.Errorf("read operation %s: %w", j.id, err)
 		}
 		*part.into = p
+	}
+	if !j.sealed {
+		return r, nil
+	}
+	sealed, err := e.read(sealedKey, j.id)
+	if err == nil {
+		r.request, r.private, err = e.secrets.unseal(j.id, sealed)
+	}
+	if err != nil {
+		return r, fmt.Errorf("read operation %s: %w", j.id, err)
 	}
 	return r, nil
 }

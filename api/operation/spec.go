@@ -27,6 +27,11 @@ type Spec struct {
 	// the operation until that ends, and never shown.
 	Request proto.Message
 	Private []byte
+	// Secret says that they hold what nobody may find once the operation has
+	// ended, such as a signed address: on disk they are under a key that goes
+	// with it. That costs the submission two more syncs, so an inline
+	// operation, which ends at once, has none.
+	Secret bool
 	// IdempotencyKey names the request among those of its caller; empty
 	// means that it has no name.
 	IdempotencyKey string

@@ -22,6 +22,9 @@ func (e *Engine) Submit(ctx context.Context, s Spec) (*opb.Operation, error) {
 	if e.handlers[s.Kind] == nil {
 		panic("operation: no handler of " + s.Kind)
 	}
+	if s.Secret && s.Inline {
+		panic("operation: an inline operation has no secrets: " + s.Kind)
+	}
 	if err := e.enter(); err != nil {
 		return nil, err
 	}
@@ -127,8 +130,17 @@ func (e *Engine) accept(ctx context.Context, j *job, s Spec, got Reservation, re
 	}
 	c := make(change)
 	c.set(recordKey, j.id, record)
-	c.set(requestKey, j.id, request)
-	c.set(privateKey, j.id, s.Private)
+	if s.Secret {
+		sealed, err := e.secrets.seal(j.id, request, s.Private)
+		if err != nil {
+			return nil, fmt.Errorf("keep operation: %w", err)
+		}
+		j.sealed = true
+		c.set(sealedKey, j.id, sealed)
+	} else {
+		c.set(requestKey, j.id, request)
+		c.set(privateKey, j.id, s.Private)
+	}
 	op := j.op
 	if s.Inline {
 		r := &Running{engine: e, job: j, request: request, private: s.Private}
@@ -138,6 +150,7 @@ func (e *Engine) accept(ctx context.Context, j *job, s Spec, got Reservation, re
 		return e.runInline(ctx, r, c)
 	}
 	if err := e.write(c); err != nil {
+		e.dropKey(j)
 		return nil, fmt.Errorf("keep operation: %w", err)
 	}
 	e.mu.Lock()

@@ -130,7 +130,18 @@ func (e *Engine) finish(j *job, response proto.Message, err error) {
 		e.conclude(j, op, op)
 		return
 	}
+	e.dropKey(j)
 	e.conclude(j, op, nil)
+}
+
+// dropKey makes what a job has sealed unreadable, if anything.
+func (e *Engine) dropKey(j *job) {
+	if !j.sealed {
+		return
+	}
+	if err := e.secrets.remove(j.id); err != nil {
+		e.opts.Logger.Error("the key of an operation that has ended stays until the next start", "operation", j.id, "reason", err)
+	}
 }
 
 // finishInline is finish without waiting for the write, which may come with others.

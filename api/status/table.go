@@ -43,6 +43,7 @@ func table() []line {
 		{err: operation.ErrPageToken, code: codes.InvalidArgument, field: "page_token"},
 		{err: operation.ErrAttempts, code: codes.Aborted},
 		{err: operation.ErrFull, code: codes.ResourceExhausted},
+		{err: operation.ErrKeyLost, code: codes.DataLoss},
 		{err: operation.ErrClosed, code: codes.Unavailable, text: "the node is stopping"},
 		{err: operation.ErrDraining, code: codes.Unavailable, text: "the node is stopping"},
 
