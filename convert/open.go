@@ -51,12 +51,16 @@ func Open(src io.ReaderAt, size int64, format Format, opts OpenOptions) (Image, 
 	if len(opts.Extents) > 0 {
 		return nil, "", ErrExtents
 	}
-	if format == "" && opts.UnsignedRaw && isUnsigned(found, size) {
+	unsigned := format == "" && opts.UnsignedRaw && isUnsigned(found)
+	switch {
+	case unsigned && size > 0 && size%512 == 0:
 		format = Raw
-	}
-	if format == "" {
+	case unsigned:
+		err = badimage.Unsupported("image", "size", badimage.NoOffset, badimage.Int(size),
+			"the signature of qcow2 or vmdk, or for a raw image a length that is a multiple of 512")
+	case format == "":
 		format, err = detect(found, size)
-	} else {
+	default:
 		err = verify(found, size, format)
 	}
 	if err != nil {
@@ -88,10 +92,10 @@ func given[T Image](img T, format Format, err error) (Image, Format, error) {
 	return img, format, nil
 }
 
-// isUnsigned says whether a source may be raw although nobody said so.
-func isUnsigned(found []signature, size int64) bool {
-	guest := !slices.ContainsFunc(found, func(s signature) bool { return s.class != content })
-	return guest && size > 0 && size%512 == 0
+// isUnsigned says whether a source may be raw although nobody said so, if its
+// length is one.
+func isUnsigned(found []signature) bool {
+	return !slices.ContainsFunc(found, func(s signature) bool { return s.class != content })
 }
 
 // isDescriptor says whether the one signature is that of a VMDK text

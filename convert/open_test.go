@@ -109,3 +109,24 @@ func TestOpenDeclared(t *testing.T) {
 		})
 	}
 }
+
+// TestUnsignedRaw gives sources that may be raw although nobody says so.
+func TestUnsignedRaw(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		file []byte
+		want string // words of the refusal; empty when it is taken
+	}{
+		{"whole sectors", file(1024, nil), ""},
+		{"boot sector", file(1024, map[int]string{510: "\x55\xaa"}), ""},
+		{"part of a sector", file(1000, nil), "size: 1000, want the signature of qcow2 or vmdk, or for a raw image a length that is a multiple of 512"},
+		{"boot sector and a part", file(1000, map[int]string{510: "\x55\xaa"}), "multiple of 512"},
+		{"empty", nil, "multiple of 512"},
+		{"packed", file(1000, map[int]string{0: "\x1f\x8b\x08\x00"}), "gzip"},
+	} {
+		_, format, err := convert.Open(bytes.NewReader(tt.file), int64(len(tt.file)), "", convert.OpenOptions{UnsignedRaw: true})
+		if tt.want == "" && (err != nil || format != convert.Raw) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %q, %v, want %q", tt.name, format, err, tt.want)
+		}
+	}
+}

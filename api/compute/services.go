@@ -68,7 +68,7 @@ func New(opts Options) (*Services, error) {
 	c.snapshotHandlers(handlers)
 	c.diskHandlers(handlers)
 	for name, h := range handlers {
-		opts.Operations.Register(name, logged{h})
+		opts.Operations.Register(name, h)
 	}
 	return &Services{core: c, images: &imageService{core: c}, snapshots: &snapshotService{core: c}, disks: &diskService{core: c}}, nil
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -71,6 +72,9 @@ func (s *poolService) Set(ctx context.Context, req *blockmillpb.SetPoolRequest) 
 		return nil, status.Err(err)
 	}
 	st, err := s.node.ChangePool(ctx, img.ID, func(s ready.Settings) ready.Settings { return changed(s, req) })
+	if bad, ok := errors.AsType[*ready.SettingsError](err); ok {
+		err = bad // the caller knows what it asked for
+	}
 	if err != nil {
 		return nil, status.Err(err)
 	}

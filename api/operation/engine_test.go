@@ -1,6 +1,7 @@
 package operation_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	opb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -506,4 +508,27 @@ func TestDrainIsBounded(t *testing.T) {
 		}
 		close(release)
 	})
+}
+
+// TestFailuresAreLoggedOnce has an operation fail by the node's fault, and one by its
+// request's.
+func TestFailuresAreLoggedOnce(t *testing.T) {
+	for level, failure := range map[string]error{
+		"ERROR": errors.New("it broke"), "WARN": grpcstatus.Error(codes.InvalidArgument, "it is wrong"),
+	} {
+		var log bytes.Buffer
+		e, err := operation.Open(t.Context(), operation.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Register("script", operation.HandlerFunc(func(context.Context, *operation.Running) (proto.Message, error) { return nil, failure }))
+		if err := e.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, e, submit(t, e, spec("fail")).Id)
+		closeEngine(t, e)
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level="+level) {
+			t.Errorf("of %v, want it once as %s:\n%s", failure, level, got)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -92,8 +93,12 @@ func (e *Engine) call(ctx context.Context, r *Running) (response proto.Message, 
 	}()
 	response, err = e.handlers[r.job.kind].Run(ctx, r)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrQueue) {
-		// The caller may be told less.
-		r.Logger().Warn("an operation failed", "reason", err)
+		// The caller may be told less, and nothing of what is the node's own fault.
+		level := slog.LevelWarn
+		if e.opts.Status(err).GetCode() == int32(codes.Internal) {
+			level = slog.LevelError
+		}
+		r.Logger().Log(ctx, level, "an operation failed", "reason", err)
 	}
 	return response, err
 }

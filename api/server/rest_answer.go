@@ -33,6 +33,8 @@ func (w *answer) WriteHeader(status int) {
 		w.held = true
 	case status < 400 || isJSON:
 		w.ResponseWriter.WriteHeader(status)
+	case status == http.StatusUnsupportedMediaType:
+		w.replace(status, "unsupported media type, want application/json")
 	default:
 		w.replace(status, strings.ToLower(http.StatusText(status)))
 	}

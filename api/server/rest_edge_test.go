@@ -74,7 +74,7 @@ func TestRequestsAtTheEdge(t *testing.T) {
 		{"1.1", "get", image, host, "", 405, "method not allowed", "DELETE, GET, HEAD, PATCH"},
 		{"1.1", "POST", images, host, "", 400, `"field":"folder_id"`, ""},
 		{"1.1", "POST", images, form, "", 400, `"field":"folder_id"`, ""},
-		{"1.1", "POST", images, form, "a=b", 415, "unsupported", ""},
+		{"1.1", "POST", images, form, "a=b", 415, "want application/json", ""},
 		{"1.1", "POST", operation + ":cancel", form, "", 200, h.things.operation, ""},
 		{"1.1", "GET", list + "&folderId=mallory", host, "", 400, `"field":"folderId"`, ""},
 		{"1.1", "GET", list + "&folder_id=mallory", host, "", 400, "is given more than once", ""},

@@ -42,7 +42,7 @@ func (a *app) withDaemon(ctx context.Context, body func(c *remote.Client) error)
 		return usageError{err}
 	}
 	defer func() { _ = c.Close() }() // all calls have returned
-	return remote.Plain(body(c))
+	return c.Plain(body(c))
 }
 
 // viewed is something of the daemon's as a command prints it: a JSON document,

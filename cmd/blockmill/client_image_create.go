@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 	compute "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
 	"github.com/blockmill/blockmill/cmd/bytesize"
@@ -91,10 +96,28 @@ func (f *imageCreate) begin(ctx context.Context, c *remote.Client) (*operation.O
 		if err != nil {
 			return nil, err
 		}
-		return c.CreateImageFromFile(ctx, path, req)
+		op, err := c.CreateImageFromFile(ctx, path, req)
+		return op, refusedFile(c, path, err)
 	}
 	if err := f.source.put(ctx, c, req); err != nil {
 		return nil, err
 	}
 	return c.Images.Create(ctx, req)
+}
+
+// refusedFile says more of why a daemon takes no file where the caller knows more: it
+// tells nobody whether there is a file that he may not read, and a caller that is not
+// at its socket it does not know.
+func refusedFile(c *remote.Client, path string, err error) error {
+	switch status.Code(err) {
+	case codes.InvalidArgument:
+		if _, missing := os.Stat(path); errors.Is(missing, fs.ErrNotExist) {
+			return usageError{missing}
+		}
+	case codes.PermissionDenied:
+		if !c.AtSocket() {
+			return fmt.Errorf("%w: files are taken at the daemon's socket alone, not at %s: name it with --endpoint", err, c.Endpoint())
+		}
+	}
+	return err
 }

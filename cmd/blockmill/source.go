@@ -2,22 +2,26 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/convert"
+	"github.com/blockmill/blockmill/convert/badimage"
 	"github.com/blockmill/blockmill/convert/fetch"
 )
 
 // sourceFlags say how a source is to be read.
 type sourceFlags struct {
 	format  string
+	flag    string // that declares the format
 	extents []string
 	direct  directMode
 	sha256  string
@@ -25,6 +29,7 @@ type sourceFlags struct {
 }
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
+	f.flag = "-f"
 	cmd.Flags().StringVarP(&f.format, "format", "f", "", "format of SRC: raw, qcow2 or vmdk (detected, but for raw)")
 	f.addCommon(cmd, "extent", "direct", "sha256")
 	f.url = new(urlFlags)
@@ -34,6 +39,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 // addSecond adds the flags of the second of two sources.
 func (f *sourceFlags) addSecond(cmd *cobra.Command, first *sourceFlags) {
 	f.url = first.url
+	f.flag = "-F"
 	cmd.Flags().StringVarP(&f.format, "format-b", "F", "", "format of B: raw, qcow2 or vmdk (detected, but for raw)")
 	f.addCommon(cmd, "extent-b", "direct-b", "sha256-b")
 }
@@ -90,9 +96,18 @@ func (s *source) open(ctx context.Context, a *app, path string, format convert.F
 	}
 	s.Image, s.format, err = convert.Open(main, main.Size(), format, opts)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", s.name, err)
+		return fmt.Errorf("open %s: %w%s", s.name, err, f.hint(err))
 	}
 	return nil
+}
+
+// hint is how to declare a raw image, for an error that asks for that.
+func (f *sourceFlags) hint(err error) string {
+	bad, ok := errors.AsType[*badimage.Error](err)
+	if !ok || f.format != "" || f.flag == "" || bad.Field != "format" || !strings.Contains(bad.Want, "declared") {
+		return ""
+	}
+	return ": say " + f.flag + " raw"
 }
 
 // Check is of convert.Checker: the image's own check, and the expected SHA-256 of

@@ -3,6 +3,7 @@ package remote
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	compute "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -33,8 +34,10 @@ type Options struct {
 
 // Client is a connection to a daemon.
 type Client struct {
-	conn   *grpc.ClientConn
-	folder string
+	conn     *grpc.ClientConn
+	folder   string
+	endpoint string // as users name it
+	socket   bool
 
 	Images     compute.ImageServiceClient
 	Disks      compute.DiskServiceClient
@@ -58,7 +61,9 @@ func Dial(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", target, err)
 	}
+	socket, isUnix := strings.CutPrefix(target, "unix:")
 	return &Client{
+		endpoint: cmp.Or(strings.TrimPrefix(strings.TrimPrefix(socket, "dns:///"), "passthrough:///"), target), socket: isUnix,
 		conn: conn, folder: cmp.Or(opts.Folder, DefaultFolder),
 		Images:     compute.NewImageServiceClient(conn),
 		Disks:      compute.NewDiskServiceClient(conn),
@@ -70,6 +75,12 @@ func Dial(opts Options) (*Client, error) {
 
 // Folder is the folder that the client works in.
 func (c *Client) Folder() string { return c.folder }
+
+// Endpoint is where the daemon is: a socket's path, or host:port.
+func (c *Client) Endpoint() string { return c.endpoint }
+
+// AtSocket says whether that is a socket of this machine.
+func (c *Client) AtSocket() bool { return c.socket }
 
 // Conn is the connection, for services that Client does not name.
 func (c *Client) Conn() grpc.ClientConnInterface { return c.conn }

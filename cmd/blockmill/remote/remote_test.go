@@ -244,17 +244,47 @@ func TestWaitInterrupted(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	s, err := status.New(codes.InvalidArgument, "invalid request").WithDetails(&errdetails.BadRequest{
-		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "name", Description: "too long"}, {Field: "labels", Description: "too many"}},
+		FieldViolations: []*errdetails.BadRequest_FieldViolation{
+			{Field: "name", Description: "too long"}, {Field: "labels", Description: "too many"}, {Field: "family", Description: "too long"},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := remote.Plain(fmt.Errorf("create image x: %w", s.Err()))
-	if want := "create image x: name: too long; labels: too many"; got.Error() != want {
+	c := serve(t, &node{}, &operations{})
+	got := c.Plain(fmt.Errorf("create image x: %w", s.Err()))
+	if want := "create image x: name, family: too long; labels: too many"; got.Error() != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if status.Code(got) != codes.InvalidArgument {
 		t.Errorf("code %v", status.Code(got))
+	}
+}
+
+// TestNoDaemon asks where nobody listens.
+func TestNoDaemon(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "sock")
+	for endpoint, why := range map[string]string{free: "connection refused", socket: "no such file or directory"} {
+		c, err := remote.Dial(remote.Options{Endpoint: endpoint})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Images.Get(t.Context(), &compute.GetImageRequest{ImageId: "x"})
+		got := c.Plain(fmt.Errorf("get image x: %w", err))
+		if want := "get image x: no daemon answers at " + endpoint + ": " + why; got.Error() != want || status.Code(got) != codes.Unavailable {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

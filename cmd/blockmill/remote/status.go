@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// Plain is an error without the words of gRPC: what the daemon said, or each field
-// that it found wrong. Other errors stay as they are.
-func Plain(err error) error {
+// Plain is an error without the words of gRPC: what the daemon said, or the fields
+// that it found wrong, or that there is no daemon. Other errors stay as they are.
+func (c *Client) Plain(err error) error {
 	s, ok := errors.AsType[interface {
 		error
 		GRPCStatus() *status.Status
@@ -19,16 +20,12 @@ func Plain(err error) error {
 		return err
 	}
 	said := s.GRPCStatus().Message()
-	var fields []string
-	for _, d := range s.GRPCStatus().Details() {
-		if bad, ok := d.(*errdetails.BadRequest); ok {
-			for _, v := range bad.FieldViolations {
-				fields = append(fields, v.Field+": "+v.Description)
-			}
-		}
+	if _, why, dialled := strings.Cut(said, "Error while dialing: "); dialled && s.GRPCStatus().Code() == codes.Unavailable {
+		why = strings.TrimSuffix(why, `"`)
+		said = "no daemon answers at " + c.endpoint + ":" + why[strings.LastIndexByte(why, ':')+1:]
 	}
-	if len(fields) > 0 {
-		said = strings.Join(fields, "; ")
+	if wrong := violations(s.GRPCStatus()); wrong != "" {
+		said = wrong
 	}
 	return plainError{strings.Replace(err.Error(), s.Error(), said, 1), err}
 }
@@ -45,6 +42,29 @@ func Reason(err error) string {
 		}
 	}
 	return ""
+}
+
+// violations are the fields of a request that are wrong, those together that are so
+// for one reason; empty when there are none.
+func violations(s *status.Status) string {
+	var texts []string
+	fields := make(map[string][]string) // by what is said of them
+	for _, d := range s.Details() {
+		bad, ok := d.(*errdetails.BadRequest)
+		if !ok {
+			continue
+		}
+		for _, v := range bad.FieldViolations {
+			if fields[v.Description] == nil {
+				texts = append(texts, v.Description)
+			}
+			fields[v.Description] = append(fields[v.Description], v.Field)
+		}
+	}
+	for i, text := range texts {
+		texts[i] = strings.Join(fields[text], ", ") + ": " + text
+	}
+	return strings.Join(texts, "; ")
 }
 
 // plainError is an error with another text.
