@@ -3,23 +3,29 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/blockmill/blockmill/cmd/blockmill/remote"
 )
 
 // operationView is an operation of the daemon's.
 type operationView struct {
-	ID          string    `json:"id"`
-	Description string    `json:"description"`
-	CreatedAt   time.Time `json:"created_at"`
-	CreatedBy   string    `json:"created_by"`
-	ModifiedAt  time.Time `json:"modified_at"`
-	Done        bool      `json:"done"`
+	ID          string `json:"id"`
+	Description string `json:"description"`
+	// ResourceID is what it is about; the name is known once that is made.
+	ResourceID   string    `json:"resource_id"`
+	ResourceName string    `json:"resource_name,omitempty"`
+	CreatedAt    time.Time `json:"created_at"`
+	CreatedBy    string    `json:"created_by"`
+	ModifiedAt   time.Time `json:"modified_at"`
+	Done         bool      `json:"done"`
 	// Error is what went wrong, absent when nothing did.
 	Error *operationFailure `json:"error,omitempty"`
 }
@@ -33,11 +39,37 @@ func viewOperation(op *operation.Operation) operationView {
 	v := operationView{
 		ID: op.Id, Description: op.Description, CreatedAt: instant(op.CreatedAt), CreatedBy: op.CreatedBy,
 		ModifiedAt: instant(op.ModifiedAt), Done: op.Done,
+		ResourceID: text(op.GetMetadata(), "_id"), ResourceName: text(op.GetResponse(), "name"),
 	}
 	if e := op.GetError(); e != nil {
 		v.Error = &operationFailure{codes.Code(e.Code).String(), e.Message}
 	}
 	return v
+}
+
+// text is the first field of a message whose name ends so; empty without one, or when
+// the message is of no type that is known here.
+func text(packed *anypb.Any, end string) string {
+	m, err := packed.UnmarshalNew()
+	if packed == nil || err != nil {
+		return ""
+	}
+	fields := m.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		if strings.HasSuffix(string(f.Name()), end) && f.Kind() == protoreflect.StringKind && !f.IsList() {
+			return m.ProtoReflect().Get(f).String()
+		}
+	}
+	return ""
+}
+
+// resource is what it is about, by its id and its name.
+func (v operationView) resource() string {
+	if v.ResourceName == "" {
+		return v.ResourceID
+	}
+	return v.ResourceID + " (" + v.ResourceName + ")"
 }
 
 func (v operationView) state() string {
@@ -51,12 +83,13 @@ func (v operationView) state() string {
 }
 
 func (v operationView) cells() []any {
-	return []any{v.ID, v.Description, v.CreatedAt.Format(time.RFC3339), v.CreatedBy, v.state()}
+	return []any{v.ID, v.Description, v.resource(), v.CreatedAt.Format(time.RFC3339), v.CreatedBy, v.state()}
 }
 
 func (v operationView) table(w io.Writer) {
 	row(w, "id", v.ID)
 	row(w, "description", v.Description)
+	row(w, "resource", v.resource())
 	row(w, "created", v.CreatedAt.Format(time.RFC3339))
 	row(w, "by", v.CreatedBy)
 	row(w, "modified", v.ModifiedAt.Format(time.RFC3339))
@@ -66,7 +99,7 @@ func (v operationView) table(w io.Writer) {
 // printOperations prints a list.
 func (a *app) printOperations(all []operationView) error {
 	return a.print(all, func(w io.Writer) {
-		row(w, "ID", "DESCRIPTION", "CREATED", "BY", "STATE")
+		row(w, "ID", "DESCRIPTION", "RESOURCE", "CREATED", "BY", "STATE")
 		for _, v := range all {
 			row(w, v.cells()...)
 		}
