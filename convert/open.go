@@ -68,7 +68,7 @@ func Open(src io.ReaderAt, size int64, format Format, opts OpenOptions) (Image, 
 	}
 	switch format {
 	case Raw:
-		img, err := raw.Open(src, size, raw.Options{})
+		img, err := raw.Open(src, size)
 		return given(img, format, err)
 	case QCOW2:
 		img, err := qcow2.Open(src, size, qcow2.Options{MaxSize: opts.MaxSize, Arena: opts.Arena})

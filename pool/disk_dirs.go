@@ -19,7 +19,7 @@ func (n *Node) openDisks(ctx context.Context) error {
 	found := make(map[cas.ManifestID][]provision.Backing)
 	owned := make(map[provision.BackingID]string)
 	for _, o := range n.opts.Disks {
-		o.Store, o.Logger, o.Wanted = n.opts.Store, n.opts.Logger, n.madeAhead
+		o.Store, o.Arena, o.Logger, o.Wanted = n.opts.Store, n.opts.Arena, n.opts.Logger, n.madeAhead
 		d, err := provision.Open(ctx, o)
 		if err != nil {
 			return err

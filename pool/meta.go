@@ -57,9 +57,11 @@ type Meta[I ~string] struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	CreatedAt   time.Time         `json:"created_at"`
 	Bindings    []Binding         `json:"bindings,omitempty"`
-	// Operation and IdempotencyKey are what made the thing: by them a create
-	// that was done before a crash is known again after it.
-	Operation      string `json:"operation,omitempty"`
+	// Operation is what made the thing: by it a create that was done before a crash
+	// is known again after it.
+	Operation string `json:"operation,omitempty"`
+	// IdempotencyKey is the key that it was submitted with, for whoever looks for
+	// what came of a key when operations are lost.
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
 	// Submission is what the maker wants to find after a crash that comes soon;
 	// see Node.Submissions. It is in the first record of the thing alone.

@@ -20,7 +20,8 @@ type Options struct {
 	// Store is where the bytes and the records are. It stays the caller's,
 	// who closes it after the node.
 	Store *cas.Store
-	// Arena gives the memory of imports; nil makes one of ArenaSize.
+	// Arena gives the memory of imports and of disks that are copied; nil makes one
+	// of ArenaSize.
 	Arena *blockio.Arena
 	// DefaultFolder is the folder of records that name none.
 	DefaultFolder FolderID
@@ -29,8 +30,8 @@ type Options struct {
 	// MaxVirtualSize is the largest image in bytes; 0 leaves it to the
 	// formats.
 	MaxVirtualSize int64
-	// Disks are the disk directories, the preferred first; Store and
-	// Logger are the node's. Without one the node makes no disks.
+	// Disks are the disk directories, the preferred first; Store,
+	// Arena and Logger are the node's. Without one the node makes no disks.
 	Disks []provision.Options
 	// Ready says how ready disks are kept; Maker and Logger are the node's.
 	Ready ready.Options

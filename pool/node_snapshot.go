@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"fmt"
 	"iter"
 )
 
@@ -32,24 +31,6 @@ func (n *Node) ReserveSnapshot(s Snapshot) (Snapshot, error) {
 
 // ReleaseSnapshot gives up a snapshot that was reserved and not made.
 func (n *Node) ReleaseSnapshot(id SnapshotID) { n.snapshots.release(id) }
-
-// FillSnapshot stores the bytes of a reserved snapshot and makes it Ready.
-// When it fails, the snapshot is off the list and nothing is left of it.
-func (n *Node) FillSnapshot(ctx context.Context, id SnapshotID, f Filling) (Snapshot, error) {
-	s, err := n.snapshots.get(id)
-	if err != nil || s.Status == Ready {
-		return s, err
-	}
-	defer n.snapshots.release(id) // unless it is committed
-	err = n.fill(ctx, f, func(c Contents) error {
-		s.Contents = c
-		if s, err = n.snapshots.commit(ctx, s); err != nil {
-			return fmt.Errorf("make snapshot %s: %w", id, err)
-		}
-		return nil
-	})
-	return s, err
-}
 
 func (n *Node) readySnapshot(id SnapshotID) (Snapshot, error) {
 	s, err := n.snapshots.get(id)

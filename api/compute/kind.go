@@ -38,13 +38,12 @@ type thing struct {
 	created     time.Time
 	status      pool.Status
 	bindings    []pool.Binding
-	operation   string
 }
 
 func thingOf[I ~string](m *pool.Meta[I]) thing {
 	return thing{
 		id: string(m.ID), folder: m.Folder, name: m.Name, description: m.Description, labels: m.Labels,
-		created: m.CreatedAt, status: m.Status, bindings: m.Bindings, operation: m.Operation,
+		created: m.CreatedAt, status: m.Status, bindings: m.Bindings,
 	}
 }
 

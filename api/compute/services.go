@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 
 	computepb "github.com/yandex-cloud/go-genproto/yandex/cloud/compute/v1"
@@ -23,8 +22,6 @@ type Options struct {
 	Fetch fetch.Options
 	// Export says where images are exported to.
 	Export ExportOptions
-	// Logger hears of what went wrong and had no caller to tell.
-	Logger *slog.Logger
 }
 
 // Services are the services of a node.
@@ -41,7 +38,6 @@ type core struct {
 	operations *operation.Engine
 	fetch      atomic.Pointer[fetch.Options]
 	export     *exporter
-	logger     *slog.Logger
 
 	images    *kind[pool.Image]
 	snapshots *kind[pool.Snapshot]
@@ -54,11 +50,8 @@ func New(opts Options) (*Services, error) {
 	if opts.Node == nil || opts.Operations == nil {
 		return nil, errors.New("make services: no node or no operations")
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
-	}
 	c := &core{
-		node: opts.Node, operations: opts.Operations, logger: opts.Logger,
+		node: opts.Node, operations: opts.Operations,
 		images: imageKind(opts.Node), snapshots: snapshotKind(opts.Node), disks: diskKind(opts.Node),
 	}
 	c.fetch.Store(&opts.Fetch)

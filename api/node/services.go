@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"log/slog"
 
 	"google.golang.org/grpc"
 
@@ -23,14 +22,13 @@ type Keeper interface {
 	CollectGarbage(ctx context.Context, req *blockmillpb.CollectGarbageRequest) (*blockmillpb.GarbageReport, error)
 }
 
-// Options say what the services serve. All but Logger are required.
+// Options say what the services serve. All are required.
 type Options struct {
 	Node       *pool.Node
 	Operations *operation.Engine
 	Keeper     Keeper
 	Events     *EventLog
 	Images     ImageMaker
-	Logger     *slog.Logger
 }
 
 // Services are the services of a node.

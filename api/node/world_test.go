@@ -170,7 +170,7 @@ func (w *world) as(name string) context.Context {
 func (w *world) image(folder pool.FolderID, pooled bool) pool.Image {
 	w.t.Helper()
 	img := must[pool.Image](w.t)(w.node.ReserveImage(pool.Image{Meta: pool.Meta[pool.ImageID]{Folder: folder}, Pooled: pooled}))
-	content := must[*raw.Image](w.t)(raw.Open(blank{}, 1<<20, raw.Options{}))
+	content := must[*raw.Image](w.t)(raw.Open(blank{}, 1<<20))
 	return must[pool.Image](w.t)(w.node.FillImage(w.t.Context(), img.ID, pool.Filling{Content: content, Format: convert.Raw}))
 }
 

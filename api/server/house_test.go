@@ -218,7 +218,7 @@ func (keeper) CollectGarbage(context.Context, *blockmillpb.CollectGarbageRequest
 func (h *house) furnish() {
 	h.t.Helper()
 	img := must[pool.Image](h.t)(h.node.ReserveImage(pool.Image{Meta: pool.Meta[pool.ImageID]{Folder: "house"}, Family: "family", Pooled: true}))
-	content := must[*raw.Image](h.t)(raw.Open(strings.NewReader(strings.Repeat("x", 4096)), 4096, raw.Options{}))
+	content := must[*raw.Image](h.t)(raw.Open(strings.NewReader(strings.Repeat("x", 4096)), 4096))
 	must[pool.Image](h.t)(h.node.FillImage(h.t.Context(), img.ID, pool.Filling{Content: content, Format: convert.Raw}))
 	h.things = things{folder: "house", in: "house", image: string(img.ID), endpoint: "compute"}
 	h.things.disk = h.made("disk").disk

@@ -60,7 +60,7 @@ func fullStatus() web.Status {
 			{ImageID: "fd8k3vq0a1b2c3d4e5f6", ImageName: "debian-12", Method: "reflink", Ready: 6, Target: 8, Waiting: 1, Hits: 1190, Misses: 12},
 			{ImageID: "fd8yyyq0a1b2c3d4e5f6", ImageName: "windows-2025", Method: "ready", Ready: 0, Target: 2, Waiting: 1},
 		},
-		Disks: web.Disks{Count: 41, VirtualBytes: 410 << 30, Methods: map[string]int64{"reflink": 40, "copy": 1}},
+		Disks: web.Disks{Count: 41},
 		Operations: []web.Operation{
 			{
 				ID: "op1", Description: "Create image", ResourceID: "fd8zzzq0a1b2c3d4e5f6", State: "running",

@@ -83,9 +83,7 @@ type Pool struct {
 
 // Disks counts the disks that are in use.
 type Disks struct {
-	Count        int64            `json:"count"`
-	VirtualBytes int64            `json:"virtual_bytes"`
-	Methods      map[string]int64 `json:"methods,omitempty"` // disks by how they were made
+	Count int64 `json:"count"`
 }
 
 // Operation is one that is asked for, runs, or has ended.

@@ -84,9 +84,6 @@ func (im *Image) Size() int64 { return im.manifest.head.size }
 // Digest identifies the guest bytes.
 func (im *Image) Digest() Digest { return im.manifest.foot.digest }
 
-// Chunks and DataBytes are how many chunks the image has and what they hold.
-func (im *Image) Chunks() int64 { return im.manifest.foot.chunks }
-
 // DataBytes is how many bytes of the image are in chunks; the rest is zero.
 func (im *Image) DataBytes() int64 { return im.manifest.foot.data }
 

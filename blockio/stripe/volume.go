@@ -60,9 +60,6 @@ func (v *Volume) Close(ctx context.Context) error {
 // Geometry is the number of data and of parity shards.
 func (v *Volume) Geometry() (k, m int) { return v.geo.k, v.geo.m }
 
-// SetID is the identity of the stripe.
-func (v *Volume) SetID() SetID { return v.set }
-
 // suspect queues an object for Heal.
 func (v *Volume) suspect(name string, m *member, why error) {
 	if v.queue.add(name) {

@@ -85,7 +85,7 @@ func TestKillSoak(t *testing.T) {
 		t.Skip("BLOCKMILL_KILL_IMPORT_MIB is not set")
 	}
 	size := mibs * mib
-	img, err := raw.Open(endless(size), size, raw.Options{})
+	img, err := raw.Open(endless(size), size)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func manyImages(t *testing.T, dir string, count int) []string {
 	s := must(openStore(ctx, dir, storeConfig{Data: 1, Reserve: bytesize.AutoReserve}, storeOptions{arena: arena, log: slog.New(slog.DiscardHandler), create: true}))(t)
 	node := must(pool.Open(ctx, pool.Options{Store: s.Store, Arena: arena}))(t)
 	first := must(node.ReserveImage(pool.Image{Meta: pool.Meta[pool.ImageID]{Name: "first"}}))(t)
-	content := must(raw.Open(strings.NewReader(strings.Repeat("x", 4096)), 4096, raw.Options{}))(t)
+	content := must(raw.Open(strings.NewReader(strings.Repeat("x", 4096)), 4096))(t)
 	must(node.FillImage(ctx, first.ID, pool.Filling{Content: content, Format: convert.Raw}))(t)
 	ids := make([]string, count)
 	var group errgroup.Group

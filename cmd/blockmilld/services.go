@@ -83,14 +83,14 @@ func (d *daemon) openServer(context.Context) error {
 		return err
 	}
 	d.compute, err = compute.New(compute.Options{
-		Node: d.node, Operations: d.engine, Fetch: d.fetchOptions(d.conf), Export: export, Logger: d.log,
+		Node: d.node, Operations: d.engine, Fetch: d.fetchOptions(d.conf), Export: export,
 	})
 	if err != nil {
 		return err
 	}
 	d.compute.Register(d.server)
 	d.services = node.New(node.Options{
-		Node: d.node, Operations: d.engine, Keeper: d.keeper, Events: d.events, Images: d.compute, Logger: d.log,
+		Node: d.node, Operations: d.engine, Keeper: d.keeper, Events: d.events, Images: d.compute,
 	})
 	d.services.Register(d.server)
 	return nil

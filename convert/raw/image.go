@@ -13,9 +13,6 @@ import (
 
 const sectorSize = 512
 
-// Options is for what a reader may be told later; the zero value works.
-type Options struct{}
-
 // Image is an open image. It is safe for concurrent use.
 type Image struct {
 	src    io.ReaderAt
@@ -30,7 +27,7 @@ type Info struct {
 
 // Open opens size bytes as an image. They must be whole sectors, at least one;
 // else Open returns a *badimage.Error.
-func Open(src io.ReaderAt, size int64, _ Options) (*Image, error) {
+func Open(src io.ReaderAt, size int64) (*Image, error) {
 	if size <= 0 {
 		return nil, badimage.Corrupt("raw", "size", badimage.NoOffset, badimage.Int(size), "at least 512 bytes")
 	}

@@ -23,7 +23,7 @@ var _ convert.Image = (*raw.Image)(nil)
 
 func TestOpenRefusesLengths(t *testing.T) {
 	for _, size := range []int64{-512, 0, 1, 511, 513, 1<<20 + 256} {
-		_, err := raw.Open(bytes.NewReader(nil), size, raw.Options{})
+		_, err := raw.Open(bytes.NewReader(nil), size)
 		var refusal *badimage.Error
 		if !errors.As(err, &refusal) || !errors.Is(err, badimage.ErrCorrupt) || refusal.Format != "raw" {
 			t.Errorf("Open of %d bytes: %v, want a refusal", size, err)
@@ -34,7 +34,7 @@ func TestOpenRefusesLengths(t *testing.T) {
 func TestReadAt(t *testing.T) {
 	data := bytes.Repeat([]byte("blockmill"), 1024)
 	data = data[:len(data)/512*512]
-	img, err := raw.Open(bytes.NewReader(data), int64(len(data)), raw.Options{})
+	img, err := raw.Open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestReadAt(t *testing.T) {
 // TestReadTruncated reads a source that is shorter than it was said to be:
 // what is missing is never zeros.
 func TestReadTruncated(t *testing.T) {
-	img, err := raw.Open(bytes.NewReader(make([]byte, 1000)), 2048, raw.Options{})
+	img, err := raw.Open(bytes.NewReader(make([]byte, 1000)), 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,11 +79,11 @@ func TestExtents(t *testing.T) {
 	if _, err := d.WriteAt(bytes.Repeat([]byte{1}, 1<<20), 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	mapped, err := raw.Open(d, d.Size(), raw.Options{})
+	mapped, err := raw.Open(d, d.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := raw.Open(struct{ io.ReaderAt }{d}, d.Size(), raw.Options{})
+	plain, err := raw.Open(struct{ io.ReaderAt }{d}, d.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestWriter(t *testing.T) {
 				t.Error("the bytes differ")
 			}
 			d := openDevice(t, path)
-			img, err := raw.Open(d, d.Size(), raw.Options{})
+			img, err := raw.Open(d, d.Size())
 			if err != nil {
 				t.Fatal(err)
 			}

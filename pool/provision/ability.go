@@ -13,14 +13,10 @@ import (
 // Abilities are what the file system of a directory was found able to do.
 type Abilities struct {
 	// Reflink: files can share blocks.
-	Reflink bool `json:"reflink"`
+	Reflink bool
 	// Map: it tells where the bytes of a file are, so that shared ones are
 	// known without reading them.
-	Map bool `json:"map"`
-	// Allocate: space can be had ahead of writing.
-	Allocate bool `json:"allocate"`
-	// Direct: files can be read and written past the page cache.
-	Direct bool `json:"direct"`
+	Map bool
 }
 
 // probeSize is the length of the files that abilities are tried with.
@@ -37,7 +33,6 @@ func probe(ctx context.Context, dir string) (a Abilities, err error) {
 		}
 		defer func() { err = errors.Join(err, devs[i].Close(), os.Remove(path)) }()
 	}
-	a.Allocate = devs[0].Allocate(0, probeSize) == nil
 	p := make([]byte, probeSize)
 	for i := range p {
 		p[i] = byte(i) | 1
@@ -48,7 +43,6 @@ func probe(ctx context.Context, dir string) (a Abilities, err error) {
 	if err != nil {
 		return a, fmt.Errorf("try what the file system can do: %w", err)
 	}
-	a.Direct = devs[0].Direct()
 	err = devs[1].CloneFrom(devs[0])
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return a, fmt.Errorf("try what the file system can do: %w", err)

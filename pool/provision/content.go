@@ -60,7 +60,7 @@ func (d *Directory) openContent(ctx context.Context, b Backing) (c *Content, err
 	if b.Format == convert.QCOW2 {
 		c.Image, err = qcow2.Open(dev, dev.Size(), qcow2.Options{Overlay: true, MaxSize: MaxSize})
 	} else {
-		c.Image, err = raw.Open(dev, dev.Size(), raw.Options{})
+		c.Image, err = raw.Open(dev, dev.Size())
 	}
 	return c, err
 }

@@ -103,7 +103,7 @@ func (l *LazyDisk) closeFiles() error {
 
 // Content is what the disk holds. It is not closed with that.
 func (l *LazyDisk) Content() (*Content, error) {
-	img, err := raw.Open(l.Disk, l.Size(), raw.Options{})
+	img, err := raw.Open(l.Disk, l.Size())
 	if err != nil {
 		return nil, err
 	}
