@@ -38,9 +38,11 @@ func LockDir(path string) (*DirLock, error) {
 	return &DirLock{file: f}, nil
 }
 
-// Unlock gives the lock back.
+// Unlock gives the lock back. A child that is just being started has the file too, so
+// that closing it is not enough.
 func (l *DirLock) Unlock() error {
-	if err := l.file.Close(); err != nil {
+	err := unix.Flock(int(l.file.Fd()), unix.LOCK_UN)
+	if err := errors.Join(err, l.file.Close()); err != nil {
 		return fmt.Errorf("unlock %s: %w", l.file.Name(), err)
 	}
 	return nil
