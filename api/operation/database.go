@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/dgraph-io/badger/v4"
-	"golang.org/x/sys/unix"
 
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/badgerdb"
 )
 
@@ -39,7 +39,7 @@ var pendingKeys = [...]byte{requestKey, privateKey, sealedKey, cancelKey, attemp
 // write is synced, together with those that came while the one before was.
 type database struct {
 	db   *badger.DB
-	lock *os.File
+	lock *blockio.DirLock
 	commits
 }
 
@@ -52,9 +52,9 @@ func openDatabase(dir string, log *slog.Logger) (*database, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open operations: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(dir, "lock"))
+	lock, err := blockio.LockDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open operations: %w", err)
 	}
 	dir = filepath.Join(dir, "badger")
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -68,8 +68,7 @@ func openDatabase(dir string, log *slog.Logger) (*database, error) {
 		d, err = beginAnew(dir, err, log)
 	}
 	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("open operations: %w", err)
+		return nil, fmt.Errorf("open operations: %w", errors.Join(err, lock.Unlock()))
 	}
 	d.lock = lock
 	return d, nil
@@ -109,24 +108,11 @@ func tryDatabase(dir string, log *slog.Logger) (*database, error) {
 	return d, nil
 }
 
-// lockFile takes the lock that a process holds on the directory.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock operations: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, ErrLocked)
-	}
-	return f, nil
-}
-
 func (d *database) close() error {
 	d.end()
 	err := d.db.Close()
 	if d.lock != nil {
-		d.lock.Close()
+		err = errors.Join(err, d.lock.Unlock())
 	}
 	if err != nil {
 		return fmt.Errorf("close operations: %w", err)

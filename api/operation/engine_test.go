@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/blockmill/blockmill/api/operation"
+	"github.com/blockmill/blockmill/blockio"
 	"github.com/blockmill/blockmill/blockio/blockiotest/leak"
 )
 
@@ -455,7 +456,7 @@ func TestADamagedDatabaseIsBegunAnew(t *testing.T) {
 	if page, _, err := e.List(operation.Query{Folder: "f"}); err != nil || len(page) != 0 {
 		t.Errorf("%d operations, %v", len(page), err)
 	}
-	if _, err := operation.Open(t.Context(), operation.Options{Dir: dir}); !errors.Is(err, operation.ErrLocked) {
+	if _, err := operation.Open(t.Context(), operation.Options{Dir: dir}); !errors.Is(err, blockio.ErrLocked) {
 		t.Errorf("opened twice: %v", err)
 	}
 }

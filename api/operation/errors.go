@@ -21,8 +21,6 @@ var (
 	ErrClosed = errors.New("operations are closed")
 	// ErrPageToken says that a page token is not one that List gave.
 	ErrPageToken = errors.New("bad page token")
-	// ErrLocked says that another process has the directory open.
-	ErrLocked = errors.New("operations are open in another process")
 
 	// ErrKeyLost ends an operation whose request cannot be read any more.
 	ErrKeyLost = errors.New("the key of the operation's request is lost: ask for it again")

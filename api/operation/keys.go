@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/blockmill/blockmill/blockio"
 )
 
 // keySize is the length of a key, which is AES-256's.
@@ -37,7 +39,7 @@ func openKeys(dir string) (keys, error) {
 	case err != nil:
 		return k, fmt.Errorf("open keys of operations: %w", err)
 	}
-	return k, syncDir(dir)
+	return k, blockio.SyncPath(dir)
 }
 
 // seal makes a key for an operation and gives its request and private data under it.
@@ -108,7 +110,7 @@ func (k keys) write(id string, key []byte) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return syncDir(k.dir)
+	return blockio.SyncPath(k.dir)
 }
 
 // remove takes an operation's key away, durably.
@@ -119,7 +121,7 @@ func (k keys) remove(id string) error {
 	if err := os.Remove(k.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove key of operation %s: %w", id, err)
 	}
-	return syncDir(k.dir)
+	return blockio.SyncPath(k.dir)
 }
 
 // sweep removes the keys that no operation needs any more.
@@ -144,13 +146,5 @@ func (k keys) sweep(needed func(id string) bool) error {
 	if !removed {
 		return nil
 	}
-	return syncDir(k.dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return blockio.SyncPath(k.dir)
 }

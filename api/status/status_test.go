@@ -177,7 +177,6 @@ func TestTableIsWhole(t *testing.T) {
 		"cas.ErrStoreExists":      "at the start",
 		"cas.ErrLocked":           "at the start",
 		"cas.ErrNewerVersion":     "at the start",
-		"operation.ErrLocked":     "at the start",
 		"operation.ErrQueue":      "between handler and engine",
 		"auth.ErrAccounts":        "in the configuration",
 		"convert.ErrOption":       "of writers, offline",
