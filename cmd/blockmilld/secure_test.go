@@ -266,12 +266,17 @@ func (p *process) limits(t *testing.T, a *authority) {
 	if _, err := images.List(as("alice's"), list); err != nil {
 		t.Errorf("when the others have ended: %v", err)
 	}
+	first := dial(t, p.rest)
+	defer first.Close()
 	var last net.Conn
 	for range 12 {
 		last = dial(t, p.rest)
 		defer last.Close()
 	}
-	if answers(last) {
+	if !answers(last) {
+		t.Error("connections on which nobody has called make no room")
+	}
+	if answers(first) {
 		t.Error("more connections than there may be")
 	}
 	for range observers + 1 {
