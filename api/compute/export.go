@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -108,17 +109,19 @@ func (e *exporter) allows(u *url.URL) bool {
 		u.Hostname() != "" && u.User == nil && strings.Trim(u.Path, "/") == "" && u.RawQuery == ""
 }
 
-// headerTimeout is how long a storage may take to answer: it may have parts to
-// put together.
+// headerTimeout is how long a storage may take to answer, once it has taken what it
+// was sent: it may have parts to put together.
 const headerTimeout = 5 * time.Minute
 
 // client makes a client of the storage; the transport is closed by the caller.
 func (e *exporter) client(d destination) (*minio.Client, *http.Transport, error) {
-	transport, err := fetch.NewTransport(*e.fetch())
+	opts := *e.fetch()
+	transport, err := fetch.NewTransport(opts)
 	if err != nil {
 		return nil, nil, err
 	}
 	transport.ResponseHeaderTimeout = headerTimeout
+	transport.DialContext = storageDial(transport.DialContext, cmp.Or(opts.IdleTimeout, sendTimeout))
 	c, err := minio.New(d.endpoint.Host, &minio.Options{
 		Creds: d.keys, Secure: d.endpoint.Scheme == "https", Region: d.region,
 		Transport: transport, MaxRetries: 5,

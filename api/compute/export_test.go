@@ -277,6 +277,40 @@ func TestExportFails(t *testing.T) {
 	refused(t, codes.PermissionDenied, err)
 }
 
+// TestExportStandsStill has a storage that takes nothing of the parts.
+func TestExportStandsStill(t *testing.T) {
+	storage := newWeb(t)
+	parts, held := make(chan struct{}, 1000), make(chan struct{})
+	storage.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost && r.URL.Query().Has("uploads"):
+			fmt.Fprint(w, "<InitiateMultipartUploadResult><Bucket>bucket</Bucket><Key>k</Key><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+		case r.Method == http.MethodPut:
+			parts <- struct{}{}
+			<-held
+		}
+	})
+	w, files := newWorld(t, func(o *compute.Options) { o.Fetch.IdleTimeout = 100 * time.Millisecond }), newWeb(t)
+	op, err := w.images.Create(w.as("alice"), &computepb.CreateImageRequest{
+		FolderId: "f", Source: &computepb.CreateImageRequest_Uri{Uri: files.put("/raw", noise(48<<20))},
+	})
+	id := response[*computepb.Image](w, op, err).GetId()
+	op, err = w.images.Export(w.as("alice"), &computepb.ExportImageRequest{
+		ImageId: id, Destination: &computepb.ExportDestination{Endpoint: storage.URL, Bucket: "bucket", Region: "here"},
+		Credentials: &computepb.ExportS3Credentials{AccessKeyId: "a", SecretAccessKey: "b"},
+	})
+	release := time.AfterFunc(time.Minute, func() { close(held) }) // and the storage fails otherwise
+	defer func() {
+		if release.Stop() {
+			close(held)
+		}
+	}()
+	w.fails(codes.Unavailable, op, err)
+	if len(parts) == 0 {
+		t.Error("no part was sent")
+	}
+}
+
 // The guard of sources holds for destinations.
 func TestExportGuarded(t *testing.T) {
 	asked := make(chan struct{}, 1)

@@ -437,6 +437,26 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestSubmitBeforeStart runs what came before the start once.
+func TestSubmitBeforeStart(t *testing.T) {
+	e, err := operation.Open(t.Context(), operation.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeEngine(t, e)
+	s := newScript()
+	e.Register("script", s)
+	early := submit(t, e, spec("early"))
+	if err := e.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, e, early.Id)
+	wait(t, e, submit(t, e, spec("late")).Id)
+	if diff := cmp.Diff([]string{"early", "late"}, s.seen()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestADamagedDatabaseIsBegunAnew(t *testing.T) {
 	dir := t.TempDir()
 	s := newScript()

@@ -92,11 +92,13 @@ func (e *Engine) unlist(j *job) {
 // restoreAll queues what waits from before, in its order.
 func (e *Engine) restoreAll(ctx context.Context) error {
 	var pending []*job
+	e.mu.Lock()
 	for _, j := range e.jobs {
-		if j.stage != Done {
+		if j.stage != Done && (j.restored || j.kept) { // others are queued
 			pending = append(pending, j)
 		}
 	}
+	e.mu.Unlock()
 	slices.SortFunc(pending, func(a, b *job) int { return cmp.Compare(a.seq, b.seq) })
 	for _, j := range pending {
 		if err := ctx.Err(); err != nil {
