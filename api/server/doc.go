@@ -17,6 +17,8 @@
 //     reflection and the list of endpoints.
 //   - Each mutation leaves one audit line, whatever becomes of it, and so does one
 //     that is refused before its message is read.
+//   - A call has its place among those of its caller until its answer has gone out,
+//     not only until its method has ended.
 //   - A panic in a method is its INTERNAL error; its text goes to the log alone.
 //   - REST has no behaviour of its own: its requests go through the same
 //     interceptors as those of gRPC.
